@@ -1,0 +1,157 @@
+"""What the command line does, as functions: `morelike.train`, `morelike.plan`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from morelike import recipes
+from morelike.config import Config, merge
+from morelike.data import Dataset, open_source, prepare
+from morelike.data.dataset import Progress
+from morelike.distributed import World, world
+from morelike.errors import UserError
+from morelike.models import configure
+from morelike.runs import Run, create_run, is_run, open_run
+from morelike.sampling import STAMPS
+from morelike.training import loop
+from morelike.training.plan import Plan, make_plan
+from morelike.training.records import Reader
+from morelike.training.resume import begin, go_on, resolve
+
+SHORT = ("images", "minutes", "seed", "device", "precision", "batch")
+"""Keys of the `training` section that may be given without naming it."""
+
+
+class Job(NamedTuple):
+    """A training that is settled and checked, but not begun."""
+
+    config: Config[Any, Any]
+    dataset: Dataset
+    name: str
+    recipe: str | None
+    resumed: Run | None
+
+
+def train(
+    source: str | os.PathLike[str] | None = None,
+    recipe: str | None = None,
+    *,
+    out: str | os.PathLike[str] = "runs",
+    run: str | os.PathLike[str] | None = None,
+    readers: Sequence[Reader] = (),
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Run:
+    """Train a generator on the pictures of `source`.
+
+    Args:
+        source: a folder of pictures, or "toy:bicycles"; may be left out when a run goes on.
+        recipe: the name of a recipe or the path of a TOML file.
+        out: the folder in which a numbered run folder is made.
+        run: train in exactly this folder; if it holds a run, go on with it.
+        readers: who is told about records, pictures and messages (`training/records.py`).
+        progress: told about the preparation of the pictures, as (done, total).
+        **overrides: settings over those of the recipe: whole sections, as in
+            `training={"batch": 32}`, or images, minutes, seed, device, precision, batch alone.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UserError: for anything that a person can mend.
+        TrainingFailure: if training could not go on.
+        Interrupted: after Ctrl-C, with the state saved.
+    """
+    with world() as here:
+        job = settle(source, recipe, run, progress, overrides)
+        target = open_folder(job, here, out, run)
+        loop.train(target, job.config, job.dataset, readers, here)
+    return target
+
+
+def plan(
+    source: str | os.PathLike[str] | None = None,
+    recipe: str | None = None,
+    *,
+    run: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Plan:
+    """What `train` would do with the same arguments: sizes, memory, speed, time. Writes no run."""
+    job = settle(source, recipe, run, progress, overrides)
+    return make_plan(job.config, job.dataset)
+
+
+def settle(
+    source: str | os.PathLike[str] | None,
+    recipe: str | None,
+    run: str | os.PathLike[str] | None,
+    progress: Progress | None,
+    overrides: Mapping[str, Any],
+) -> Job:
+    """Bring recipe, overrides, an earlier run and the pictures together and check them.
+
+    Raises:
+        UserError: for anything that does not fit.
+    """
+    resumed = open_run(run) if run is not None and is_run(Path(run)) else None
+    chosen = recipes.find(recipe) if recipe is not None else None
+    layers = [chosen.values() if chosen else {}, _sections(overrides)]
+    if resumed is not None:
+        stored = {k: v for k, v in resumed.config().items() if k not in STAMPS}
+        # With a recipe, every key that it leaves out means its default, and is compared as that;
+        # what "auto" once meant is part of the run.
+        kept = {"training": {"precision": stored["training"]["precision"]}} if chosen else stored
+        layers.insert(0, kept)
+        source = source if source is not None else resumed.data()["source"]
+    where = f"recipe {chosen.name}" if chosen else "settings"
+    config, _ = resolve(configure(merge(*layers), where))
+    if source is None:
+        raise UserError("no pictures were named; give a folder, or toy:bicycles.")
+    opened = open_source(source)
+    dataset = prepare(opened, config.data, progress)
+    if resumed is not None:
+        go_on(resumed, config, dataset)
+    label = chosen.name if chosen else f"{Path(opened.name).name or 'pictures'}-{config.family}"
+    return Job(config, dataset, label, chosen.name if chosen else None, resumed)
+
+
+def _sections(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    short = {key: value for key, value in overrides.items() if key in SHORT and value is not None}
+    sections = {key: value for key, value in overrides.items() if key not in SHORT}
+    return merge(sections, {"training": short} if short else {})
+
+
+def open_folder(
+    job: Job, here: World, out: str | os.PathLike[str], run: str | os.PathLike[str] | None
+) -> Run:
+    """The folder to train in, made by rank 0: the resumed one, the named one, or the next number.
+
+    Raises:
+        UserError: if it cannot be made.
+    """
+    path = ""
+    if here.is_main:
+        if job.resumed is not None:
+            target = job.resumed
+        elif run is not None:
+            target = _named_folder(Path(run))
+            begin(target, job.config, job.dataset, job.recipe)
+        else:
+            target = create_run(out, job.name)
+            begin(target, job.config, job.dataset, job.recipe)
+        path = str(target.path)
+    return Run(Path(here.share_text(path)))
+
+
+def _named_folder(path: Path) -> Run:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {path}: {error.strerror}.") from error
+    if any(path.iterdir()):
+        raise UserError(f"{path} is not a run folder and not empty; choose another.")
+    return Run(path)

@@ -1,0 +1,105 @@
+"""Differentiable augmentation: what the discriminator sees of every picture, real or generated.
+
+Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training": the same random
+changes on real and generated pictures, in both networks' updates, with gradients flowing through
+them to the generator. Each function is pure: pictures and uniform random numbers in, pictures out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+NUMBERS = 8
+"""Uniform random numbers per picture that `augment` takes."""
+
+
+def augment(
+    pictures: Tensor,
+    numbers: Tensor,
+    policy: Sequence[str],
+    translation: float = 0.125,
+    cutout: float = 0.5,
+) -> Tensor:
+    """Apply the named changes in order: "color", "translation", "cutout".
+
+    Args:
+        pictures: (B, C, H, W) in [-1, 1].
+        numbers: (B, 8) in [0, 1), the randomness.
+        policy: which changes to make.
+        translation: largest shift as a share of the side.
+        cutout: side of the square cut out as a share of the side.
+
+    Returns:
+        (B, C, H, W); colours may leave [-1, 1], as in the paper.
+    """
+    if "color" in policy:
+        pictures = change_color(pictures, numbers[:, 0:3])
+    if "translation" in policy:
+        pictures = translate(pictures, numbers[:, 3:5], translation)
+    if "cutout" in policy:
+        pictures = cut_out(pictures, numbers[:, 5:7], cutout)
+    return pictures
+
+
+def change_color(pictures: Tensor, numbers: Tensor) -> Tensor:
+    """Brightness +-0.5, saturation 0 to 2, contrast 0.5 to 1.5; `numbers` is (B, 3) in [0, 1).
+
+    Colour is changed in the first three channels; an alpha channel is left alone.
+    """
+    color, alpha = pictures[:, :3], pictures[:, 3:]
+    brightness, saturation, contrast = numbers.to(color.dtype)[:, :, None, None, None].unbind(1)
+    color = color + (brightness - 0.5)
+    gray = color.mean(dim=1, keepdim=True)
+    color = gray + (color - gray) * (saturation * 2)
+    middle = color.mean(dim=(1, 2, 3), keepdim=True)
+    color = middle + (color - middle) * (contrast + 0.5)
+    return torch.cat([color, alpha], dim=1) if alpha.shape[1] else color
+
+
+def translate(pictures: Tensor, numbers: Tensor, most: float) -> Tensor:
+    """Shift by whole pixels, up to `most` of the side each way; what enters is 0 (mid-gray).
+
+    Args:
+        pictures: (B, C, H, W).
+        numbers: (B, 2) in [0, 1), for down and right.
+        most: largest shift as a share of the side.
+    """
+    height, width = pictures.shape[2:]
+    rows = _shift_matrix(numbers[:, 0], height, most, pictures)
+    columns = _shift_matrix(numbers[:, 1], width, most, pictures)
+    # A shift is a product with a shifted identity: one batched product a side, differentiable as
+    # often as one likes, the same on every device.
+    return torch.einsum("bhi,bciw,bvw->bchv", rows, pictures, columns)
+
+
+def _shift_matrix(numbers: Tensor, side: int, most: float, like: Tensor) -> Tensor:
+    reach = int(side * most + 0.5)
+    shift = (numbers * (2 * reach + 1)).floor().long() - reach
+    target = torch.arange(side, device=like.device)
+    source = target - shift[:, None]
+    return (source[:, :, None] == target).to(like.dtype)
+
+
+def cut_out(pictures: Tensor, numbers: Tensor, side: float) -> Tensor:
+    """Set a square to 0, `side` of the picture wide, its centre anywhere (DeVries & Taylor 2017).
+
+    Args:
+        pictures: (B, C, H, W).
+        numbers: (B, 2) in [0, 1), the centre's row and column.
+        side: of the square, as a share of the picture's.
+    """
+    height, width = pictures.shape[2:]
+    inside_rows = _within(numbers[:, 0], height, side, pictures)
+    inside_columns = _within(numbers[:, 1], width, side, pictures)
+    hole = inside_rows[:, None, :, None] & inside_columns[:, None, None, :]
+    return pictures * (~hole).to(pictures.dtype)
+
+
+def _within(numbers: Tensor, length: int, share: float, like: Tensor) -> Tensor:
+    size = int(length * share + 0.5)
+    start = (numbers * (length + 1 - size % 2)).floor().long() - size // 2
+    place = torch.arange(length, device=like.device)
+    return (place >= start[:, None]) & (place < start[:, None] + size)

@@ -1,0 +1,55 @@
+"""The command `morelike`: parse, call one function, print. One file per command.
+
+Nothing here imports torch until a command needs it, so that `--help` is immediate.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from morelike.cli import recipes, runs, sample, train
+from morelike.errors import MorelikeError
+from morelike.version import __version__
+
+app = typer.Typer(
+    name="morelike",
+    help="Point it at a folder of pictures: it trains a generator of endless new ones like them.",
+    epilog="Begin with:  morelike train photos/ --minutes 10",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+app.command("train", epilog=train.EXAMPLES)(train.train)
+app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
+app.add_typer(recipes.app, name="recipes")
+app.add_typer(runs.app, name="runs")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"morelike {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; errors that morelike explains become one line and an exit code."""
+    try:
+        app()
+    except MorelikeError as error:
+        typer.echo(f"morelike: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("morelike: stopped.", err=True)
+        sys.exit(130)

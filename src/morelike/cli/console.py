@@ -1,0 +1,60 @@
+"""What the commands share: printing, reading --set, the bar for preparing pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+stderr = Console(stderr=True, highlight=False)
+MOST_LISTED = 20
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def overrides(assignments: Sequence[str]) -> dict[str, Any]:
+    """All `--set section.key=value` as one nested mapping."""
+    from morelike.config import merge, parse_assignment
+
+    return merge(*map(parse_assignment, assignments))
+
+
+@contextmanager
+def preparing() -> Iterator[Any]:
+    """A progress bar for the preparation of pictures; it shows only if there is something to do."""
+    columns = (TextColumn("preparing pictures"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=stderr, transient=True) as bar:
+        task: Any = None
+
+        def report(done: int, total: int) -> None:
+            nonlocal task
+            task = bar.add_task("", total=total) if task is None else task
+            bar.update(task, completed=done)
+
+        yield report
+
+
+def list_rejected(rejected: Sequence[dict[str, str]]) -> None:
+    """Name the files that could not be used, and why."""
+    if not rejected:
+        return
+    stderr.print(f"{len(rejected)} file(s) could not be used:")
+    for entry in rejected[:MOST_LISTED]:
+        stderr.print(f"  {entry['key']}: {entry['reason']}", markup=False)
+    if len(rejected) > MOST_LISTED:
+        stderr.print(f"  and {len(rejected) - MOST_LISTED} more, all named in data.json")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `1:02:03` or `2:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,132 @@
+"""`morelike train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from morelike.cli import console
+from morelike.cli.console import stderr
+from morelike.errors import UserError
+
+EXAMPLES = """Examples:
+
+  morelike train photos/ --minutes 10
+
+  morelike train photos/ --recipe roses-dcgan --set training.batch=32
+
+  morelike train toy:bicycles --recipe bicycles --minutes 6
+
+  morelike train --resume runs/00001-roses-dcgan --minutes 30
+
+  morelike train photos/ --dry-run
+"""
+
+
+def train(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="A folder of pictures, or toy:bicycles.", show_default=False),
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Stop after this many pictures shown, over all sessions.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Stop after this many minutes, over all sessions.")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where run folders are made.")] = Path(
+        "runs"
+    ),
+    run: Annotated[
+        Path | None,
+        typer.Option("--run", help="Train in just this folder, going on if it holds a run."),
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run folder.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", show_default="auto")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="auto, fp32 or bf16.", show_default="auto")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan with a measured speed; train nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train a generator on a folder of pictures.
+
+    The last line printed is the run folder. Ctrl-C saves the state before it stops.
+    """
+    if resume is not None:
+        if run is not None:
+            raise UserError("--run and --resume both name the run folder; give one of them.")
+        from morelike.runs import open_run
+
+        run = open_run(resume).path
+    from morelike import api
+    from morelike.cli.progress import TrainingBar
+
+    settings: dict[str, Any] = console.overrides(assignments or [])
+    settings |= {
+        "images": images,
+        "minutes": minutes,
+        "device": device,
+        "precision": precision,
+        "seed": seed,
+    }
+    if dry_run:
+        with console.preparing() as progress:
+            plan = api.plan(source, recipe, run=run, progress=progress, **settings)
+        _print_plan(plan.as_dict(), as_json)
+        return
+
+    with api.world() as here:
+        with console.preparing() as progress:
+            job = api.settle(source, recipe, run, progress, settings)
+        target = api.open_folder(job, here, out, run)
+        budget = job.config.training
+        bars = [TrainingBar(stderr, budget.images, budget.minutes)] if here.is_main else []
+        try:
+            api.loop.train(target, job.config, job.dataset, bars, here)
+        finally:
+            for bar in bars:
+                bar.close()
+                console.list_rejected(job.dataset.rejected)
+    if not here.is_main:
+        return
+    if as_json:
+        console.print_json({"run": str(target.path)})
+    else:
+        stderr.print(f"look at {target.samples}, then: morelike sample {target.path} --seeds 0-63")
+        typer.echo(str(target.path))
+
+
+def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        console.print_json(plan)
+        return
+    typer.echo(
+        f"data           {plan['source']}: {plan['pictures_train']} pictures to train on, "
+        f"{plan['pictures_held_out']} held out, {plan['duplicates']} exact duplicates, "
+        f"{plan['rejected']} rejected\n"
+        f"generator      {plan['generator_parameters']:,} parameters, "
+        f"{plan['generator_gflop']:.3f} GFLOP a picture\n"
+        f"discriminator  {plan['discriminator_parameters']:,} parameters, "
+        f"{plan['discriminator_gflop']:.3f} GFLOP a picture\n"
+        f"memory         about {plan['memory_mib']:.0f} MiB for networks, activations, pictures\n"
+        f"speed          {plan['images_per_second']:.0f} images/s on {plan['device']} in "
+        f"{plan['precision']}, measured over a few steps\n"
+        f"length         {plan['images']:,} images, about {console.duration(plan['seconds'])}"
+    )

@@ -1,0 +1,45 @@
+"""Families of networks: one file each, its name is its registration."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from typing import Any, cast
+
+from morelike.config import Config, validate
+from morelike.errors import UserError, nearest
+from morelike.models.family import Batch, Family, Networks, Term
+
+__all__ = ["Batch", "Family", "Networks", "Term", "configure", "families", "family"]
+
+# What the families share; every other file here is a family.
+SHARED = frozenset({"family", "adversarial"})
+
+
+def families() -> list[str]:
+    """Names of all families."""
+    return [m.name for m in pkgutil.iter_modules(__path__) if m.name not in SHARED]
+
+
+def family(name: str) -> Family:
+    """The family of that name.
+
+    Raises:
+        UserError: if there is none; the nearest known name is given.
+    """
+    if name not in families():
+        raise UserError(f"there is no family '{name}'; {nearest(name, families())}.")
+    return cast("Family", importlib.import_module(f"{__name__}.{name}"))
+
+
+def configure(values: Mapping[str, Any], where: str = "configuration") -> Config[Any, Any]:
+    """Check a nested mapping of settings and fill in every default.
+
+    Raises:
+        UserError: for unknown keys, values out of range, or a family that does not exist.
+    """
+    chosen = family(str(values.get("family", "dcgan")))
+    model = Config[chosen.GeneratorConfig, chosen.DiscriminatorConfig]
+    sections = {"generator": {}, "discriminator": {}, **values}
+    return validate(model, sections, where)

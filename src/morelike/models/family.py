@@ -1,0 +1,87 @@
+"""What a family of networks is: the answers to four questions that the training step asks.
+
+A family is a module in this folder with two configuration sections and the four functions of
+`Family`. The step never asks which family it trains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from morelike.config import Config, Section
+from morelike.rng import Draws
+
+
+class Networks(NamedTuple):
+    """The two players."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+
+Inputs = tuple[Tensor, ...]
+"""What a generator is called with: `generator(*inputs)`."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one update is computed from, or one part of it."""
+
+    real: Tensor
+    """(B, C, H, W) in [-1, 1]"""
+    inputs: Inputs
+    """What the generator is fed, for B pictures."""
+    draws: Draws
+    """Random numbers of this update, for B pictures."""
+
+
+class Term(NamedTuple):
+    """One summand of an objective.
+
+    `function` gives a scalar and is only called when the term is due. A term of weight 0 is
+    observed and logged, and moves nothing. A term with `every` = n is applied in each n-th step
+    with n times its weight (lazy regularisation, Karras et al. 2020, section 3.1).
+    """
+
+    name: str
+    weight: float
+    function: Callable[[], Tensor]
+    every: int = 1
+
+
+class Family(Protocol):
+    """The four questions. Each file in `models/` answers them as a module."""
+
+    @property
+    def GeneratorConfig(self) -> type[Section]:  # noqa: N802
+        """The `generator` section of the configuration."""
+        ...
+
+    @property
+    def DiscriminatorConfig(self) -> type[Section]:  # noqa: N802
+        """The `discriminator` section of the configuration."""
+        ...
+
+    def build(self, config: Config[Any, Any]) -> Networks:
+        """1. Build the networks for this data, initialised from torch's global generator."""
+        ...
+
+    def inputs(self, config: Config[Any, Any], draws: Draws) -> Inputs:
+        """2. Draw what the generator is fed for `draws.count` pictures."""
+        ...
+
+    def discriminator_terms(
+        self, config: Config[Any, Any], networks: Networks, batch: Batch
+    ) -> list[Term]:
+        """3. The discriminator's objective on this batch."""
+        ...
+
+    def generator_terms(
+        self, config: Config[Any, Any], networks: Networks, batch: Batch
+    ) -> list[Term]:
+        """4. The generator's objective on this batch."""
+        ...

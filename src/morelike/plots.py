@@ -1,0 +1,50 @@
+"""Curves of a run, drawn from its records."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from morelike import files
+
+PANELS = (
+    ("loss", {"loss_discriminator": "discriminator", "loss_generator": "generator"}),
+    (
+        "D's mean probability of real",
+        {"probability_real": "on real pictures", "probability_fake": "on generated ones"},
+    ),
+    ("distance to real pictures", {"distance": "sliced Wasserstein (lower is better)"}),
+)
+COLORS = ("#1f6f8b", "#d1495b")
+
+
+def plot_losses(path: Path, records: Sequence[dict[str, Any]], title: str) -> None:
+    """Write a PNG with the losses, D's probabilities and the probe's distance against images seen.
+
+    Panels without a record are left out; without any record, nothing is written.
+    """
+    from matplotlib.figure import Figure  # heavy, and only needed at the end of a run
+
+    panels = [panel for panel in PANELS if any(key in r for r in records for key in panel[1])]
+    if not panels:
+        return
+    figure = Figure(figsize=(8, 2.6 * len(panels) + 0.6), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    for axis, (name, keys) in zip(axes, panels, strict=True):
+        for (key, label), color in zip(keys.items(), COLORS, strict=False):
+            points = [(r["images"], r[key]) for r in records if r.get(key) is not None]
+            if points:
+                marker = "o" if len(points) < 30 else None
+                axis.plot(*zip(*points, strict=True), label=label, color=color, lw=1, marker=marker)
+        axis.set_ylabel(name)
+        axis.grid(alpha=0.25)
+        axis.legend(loc="upper right", frameon=False)
+    if "probability_real" in panels[min(1, len(panels) - 1)][1]:
+        axes[1].set_ylim(0, 1)
+    axes[-1].set_xlabel("real pictures shown")
+    figure.suptitle(title)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    files.write_bytes(path, buffer.getvalue())

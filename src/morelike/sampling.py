@@ -1,0 +1,232 @@
+"""Pictures from a trained generator: a sample depends on its seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from morelike import files, pictures
+from morelike.checkpoint import DamagedCheckpoint, read_tensors
+from morelike.config import Config
+from morelike.devices import pick_device
+from morelike.errors import UserError
+from morelike.models import configure, family
+from morelike.rng import SeedDraws
+from morelike.runs import cannot_write, is_run, open_run
+from morelike.seeds import check_seeds
+
+CHUNK = 32
+"""Pictures are always made in batches of exactly this many, the last one filled up. Kernels may
+round differently for batches of different sizes, so this is what makes a sample the same bytes
+alone and in company."""
+
+STAMPS = frozenset({"schema", "versions", "recipe"})
+"""Keys of a stored configuration that are not settings."""
+
+LICENCE_NOTE = (
+    "Made by a generative model. What may be done with this picture can depend on the rights in "
+    "the pictures that the model was trained on; see the model card."
+)
+
+
+@torch.no_grad()
+def generate(
+    config: Config[Any, Any],
+    generator: nn.Module,
+    seeds: Sequence[int],
+    device: torch.device,
+    truncation: float | None = None,
+) -> Iterator[np.ndarray]:
+    """Pictures for `seeds`, in order, in chunks of (n, S, S, C) uint8.
+
+    The generator runs in evaluation mode and float32, whatever it was trained in; its mode is put
+    back afterwards.
+    """
+    chosen = family(config.family)
+    was_training = generator.training
+    generator.eval()
+    try:
+        for start in range(0, len(seeds), CHUNK):
+            part = list(seeds[start : start + CHUNK])
+            filled = part + [0] * (CHUNK - len(part))
+            inputs = chosen.inputs(config, SeedDraws(filled, device, truncation))
+            yield pictures.to_uint8(generator(*inputs))[: len(part)]
+    finally:
+        generator.train(was_training)
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """A generator that was loaded from a run or from a shared generator folder."""
+
+    config: Config[Any, Any]
+    network: nn.Module
+    device: torch.device
+    name: str
+    """The run it comes from."""
+    checkpoint: str
+    """Which of its states: images seen, and whether weights are averaged or raw."""
+    notices: tuple[str, ...] = ()
+    """What a person should know about how it was found, such as a damaged checkpoint."""
+
+    @overload
+    def sample(
+        self, seeds: Iterable[int], *, truncation: float | None = None, as_pil: Literal[False] = ...
+    ) -> np.ndarray: ...
+    @overload
+    def sample(
+        self, seeds: Iterable[int], *, truncation: float | None = None, as_pil: Literal[True]
+    ) -> list[Image.Image]: ...
+
+    def sample(
+        self, seeds: Iterable[int], *, truncation: float | None = None, as_pil: bool = False
+    ) -> np.ndarray | list[Image.Image]:
+        """Make one picture per seed.
+
+        Args:
+            seeds: whole numbers from 0 to 2**63 - 1; the same seed gives the same picture, alone
+                or in any company.
+            truncation: draw latent values beyond this bound again; less variety, more typical.
+            as_pil: give Pillow images instead of an array.
+
+        Returns:
+            (N, S, S, C) uint8, or N Pillow images.
+
+        Raises:
+            UserError: for seeds or a truncation out of range.
+        """
+        made = list(self.chunks(seeds, truncation))
+        if as_pil:
+            return [pictures.to_image(picture) for chunk in made for picture in chunk]
+        return np.concatenate(made)
+
+    def chunks(self, seeds: Iterable[int], truncation: float | None = None) -> Iterator[np.ndarray]:
+        """The same, a few pictures at a time, so that any number fits the memory."""
+        if truncation is not None and not 0.1 <= truncation <= 10:
+            raise UserError(f"truncation {truncation} is out of range; use 0.1 to 10.")
+        return generate(self.config, self.network, check_seeds(seeds), self.device, truncation)
+
+    def notes(self, seed: int, truncation: float | None = None) -> dict[str, str]:
+        """What the PNG of one sample says about itself."""
+        notes = {"run": self.name, "checkpoint": self.checkpoint, "seed": str(seed)}
+        if truncation is not None:
+            notes["truncation"] = str(truncation)
+        return {"Software": "morelike", **notes, "licence": LICENCE_NOTE}
+
+
+def load(
+    path: str | Path,
+    checkpoint: str | int = "best",
+    *,
+    raw: bool = False,
+    device: str = "auto",
+) -> TrainedGenerator:
+    """Load the generator of a run folder, or of a `generator` folder that somebody shared.
+
+    Args:
+        path: either folder.
+        checkpoint: "best", "latest" or a number of images seen; for run folders only.
+        raw: take the weights as they were trained instead of their running average.
+        device: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        UserError: if the folder holds no usable generator.
+    """
+    path = Path(path)
+    target = pick_device(device)
+    if is_run(path):
+        return _from_run(path, str(checkpoint), raw, target)
+    if (path / "model.safetensors").is_file():
+        if raw or checkpoint not in ("best", "latest"):
+            raise UserError(
+                f"{path} is a shared generator with one set of weights; "
+                "--checkpoint and --raw need the whole run folder."
+            )
+        return _from_shared(path, target)
+    raise UserError(f"{path} is neither a run folder nor a generator folder.")
+
+
+def write_samples(
+    generator: TrainedGenerator,
+    seeds: Sequence[int],
+    folder: Path,
+    grid: Path | None = None,
+    truncation: float | None = None,
+) -> Path:
+    """Write `<seed>.png` for every seed into `folder`, and all of them as one picture to `grid`.
+
+    Each file says in its metadata which run, checkpoint and seed it comes from.
+
+    Raises:
+        UserError: if they cannot be written.
+    """
+    kept: list[np.ndarray] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        made = (picture for chunk in generator.chunks(seeds, truncation) for picture in chunk)
+        for seed, picture in zip(seeds, made, strict=True):
+            pictures.write_png(folder / f"{seed}.png", picture, generator.notes(seed, truncation))
+            if grid is not None:
+                kept.append(picture)
+        if grid is not None:
+            grid.parent.mkdir(parents=True, exist_ok=True)
+            notes = generator.notes(seeds[0], truncation)
+            notes["seed"] = ",".join(map(str, seeds[:1000]))
+            pictures.write_png(grid, pictures.grid(np.stack(kept)), notes)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
+
+
+def stored_config(values: dict[str, Any], where: str) -> Config[Any, Any]:
+    """The configuration inside a `config.json`.
+
+    Raises:
+        UserError: if it does not fit this version of morelike.
+    """
+    return configure({k: v for k, v in values.items() if k not in STAMPS}, where)
+
+
+def _from_run(path: Path, which: str, raw: bool, device: torch.device) -> TrainedGenerator:
+    run = open_run(path)
+    config = stored_config(run.config(), str(path / "config.json"))
+    checkpoint, notices = run.checkpoints.find(which)
+    weights = checkpoint.tensors("generator." if raw else "ema.", str(device))
+    network = _build(config, weights, device, str(checkpoint.path))
+    stamp = f"{checkpoint.images} images, {'raw' if raw else 'averaged'} weights"
+    return TrainedGenerator(config, network, device, run.name, stamp, tuple(notices))
+
+
+def _from_shared(path: Path, device: torch.device) -> TrainedGenerator:
+    try:
+        values = files.read_json(path / "config.json")
+        weights = read_tensors(path / "model.safetensors", device=str(device))
+    except (OSError, ValueError, DamagedCheckpoint) as error:
+        raise UserError(f"{path} is not a usable generator folder: {error}.") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path / 'config.json'} does not hold a configuration.")
+    origin = values.pop("origin", {})
+    config = stored_config(values, str(path / "config.json"))
+    network = _build(config, weights, device, str(path))
+    name, stamp = str(origin.get("run", path.name)), str(origin.get("checkpoint", "unknown"))
+    return TrainedGenerator(config, network, device, name, stamp)
+
+
+def _build(
+    config: Config[Any, Any], weights: dict[str, torch.Tensor], device: torch.device, where: str
+) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):  # initial weights must not disturb anybody's numbers
+        network = family(config.family).build(config).generator
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"the weights in {where} do not fit its configuration.") from error
+    network.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,65 @@
+"""Batches of real pictures on the training device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from morelike.config import Config
+from morelike.data import Dataset
+from morelike.data.sampler import indices
+from morelike.rng import Draws
+
+RESIDENT_SHARE = 0.3
+"""Pictures stay on the device as uint8 if they take at most this share of its free memory."""
+CPU_RESIDENT_BYTES = 4 * 2**30
+
+
+class Feed:
+    """The training pictures, looked up by how many were shown before."""
+
+    def __init__(self, dataset: Dataset, config: Config[Any, Any], device: torch.device) -> None:
+        self.device = device
+        self.seed = config.training.seed
+        self.mirror = config.data.mirror
+        self._images, self._train = dataset.images, dataset.train
+        size = self._images[0].nbytes * len(self._train)
+        self._resident: Tensor | None = None
+        if size <= _room(device):
+            self._resident = torch.from_numpy(self._images[self._train]).to(device)
+
+    def __len__(self) -> int:
+        return len(self._train)
+
+    def batch(self, start: int, batch: int, draws: Draws, rows: range) -> Tensor:
+        """Rows `rows` of the batch that begins after `start` pictures were shown.
+
+        Returns:
+            (len(rows), C, H, W) in [-1, 1], channels last in memory.
+        """
+        chosen = indices(len(self), start, batch, self.seed)[rows.start : rows.stop]
+        pictures = self._take(chosen).permute(0, 3, 1, 2)
+        numbers = draws.uniform("mirror")
+        pictures = pictures.to(numbers.dtype).div_(127.5).sub_(1)
+        if not self.mirror:
+            return pictures
+        flipped = (numbers < 0.5)[:, None, None, None]
+        mirrored = torch.where(flipped, pictures.flip(3), pictures)
+        return mirrored.contiguous(memory_format=torch.channels_last)
+
+    def _take(self, chosen: np.ndarray) -> Tensor:
+        if self._resident is not None:
+            return self._resident[torch.from_numpy(chosen).to(self.device)]
+        taken = torch.from_numpy(self._images[self._train[chosen]])
+        if self.device.type == "cuda":
+            return taken.pin_memory().to(self.device, non_blocking=True)
+        return taken.to(self.device)
+
+
+def _room(device: torch.device) -> float:
+    if device.type == "cuda":
+        return RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+    return CPU_RESIDENT_BYTES

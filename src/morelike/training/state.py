@@ -1,0 +1,116 @@
+"""Everything that changes while training, in one place: save it all, restore it all.
+
+Random numbers are functions of the images seen (`rng.py`), so there is no generator state here.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from morelike.config import AdamConfig, Config
+from morelike.errors import UserError
+from morelike.models import Networks, family
+from morelike.rng import rng
+
+PLAYERS = ("generator", "discriminator")
+
+
+class State:
+    """Networks, averaged generator, both optimizers, and how far the training has come."""
+
+    def __init__(self, config: Config[Any, Any], device: torch.device) -> None:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(rng(config.training.seed, "weights").initial_seed())
+            networks = family(config.family).build(config)
+        for network in networks:
+            # Convolutions on CPUs are up to twice as fast with channels last.
+            network.to(device, memory_format=torch.channels_last).train()  # pyright: ignore[reportCallIssue]
+        self.device = device
+        self.networks: Networks = networks
+        self.ema: nn.Module = copy.deepcopy(networks.generator).eval().requires_grad_(False)
+        self.optimizers: dict[str, Optimizer] = {
+            "generator": _adam(networks.generator, config.optimizer.generator, device),
+            "discriminator": _adam(networks.discriminator, config.optimizer.discriminator, device),
+        }
+        self.images = 0
+        """Real pictures shown, repeats counted."""
+        self.seconds = 0.0
+        """Time spent training, over all the times that this run was resumed."""
+        self.best: float | None = None
+        """The smallest distance that a checkpoint has had."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights: float32, except in tests of the arithmetic."""
+        return next(self.networks.generator.parameters()).dtype
+
+    def modules(self) -> dict[str, nn.Module]:
+        """Every network by the name it has in a checkpoint."""
+        return {**self.networks._asdict(), "ema": self.ema}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name, for a checkpoint."""
+        result = {
+            f"{name}.{key}": value
+            for name, module in self.modules().items()
+            for key, value in module.state_dict().items()
+        }
+        for player, optimizer in self.optimizers.items():
+            for name, parameter in getattr(self.networks, player).named_parameters():
+                for key, value in optimizer.state[parameter].items():
+                    result[f"optimizer.{player}.{name}.{key}"] = value
+        return result
+
+    def meta(self) -> dict[str, Any]:
+        """Everything else, for a checkpoint."""
+        return {"images": self.images, "seconds": self.seconds, "best": self.best}
+
+    def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+        """Become the state that `tensors` and `meta` came from.
+
+        Raises:
+            UserError: if they belong to other networks.
+        """
+        try:
+            for name, module in self.modules().items():
+                module.load_state_dict(_with_prefix(tensors, f"{name}."))
+            for player, optimizer in self.optimizers.items():
+                saved = _with_prefix(tensors, f"optimizer.{player}.")
+                _restore_optimizer(optimizer, getattr(self.networks, player), saved)
+        except (RuntimeError, KeyError) as error:
+            raise UserError(
+                "the checkpoint's networks do not fit the configuration; "
+                "resume with the configuration the run began with."
+            ) from error
+        self.images, self.seconds, self.best = meta["images"], meta["seconds"], meta["best"]
+
+
+def _adam(network: nn.Module, config: AdamConfig, device: torch.device) -> Optimizer:
+    return Adam(
+        network.parameters(),
+        lr=config.learning_rate,
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+        fused=device.type in ("cpu", "cuda"),
+    )
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _restore_optimizer(optimizer: Optimizer, network: nn.Module, saved: dict[str, Tensor]) -> None:
+    optimizer.state.clear()
+    names = dict(network.named_parameters())
+    for full_name, value in saved.items():
+        name, _, key = full_name.rpartition(".")
+        parameter = names[name]
+        if value.shape == parameter.shape:
+            # Same strides as the weight, as in the optimizer's own state.
+            value = torch.empty_like(parameter).copy_(value)
+        optimizer.state[parameter][key] = value.detach().clone()

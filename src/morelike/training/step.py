@@ -1,0 +1,149 @@
+"""One training step: each player's update, then the average, whatever the family."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from morelike.config import Config
+from morelike.devices import autocast
+from morelike.distributed import World
+from morelike.models import Batch, Family, Term
+from morelike.rng import StepDraws
+from morelike.training.feed import Feed
+from morelike.training.state import State
+
+
+class NotFinite(ArithmeticError):
+    """A loss or a gradient became NaN or infinite; the weights were not touched by it."""
+
+    def __init__(self, player: str, what: str, step: int) -> None:
+        super().__init__(f"the {player}'s {what} became NaN or infinite in step {step}")
+        self.player = player
+
+
+def step(
+    state: State, family: Family, config: Config[Any, Any], feed: Feed, world: World
+) -> dict[str, Tensor]:
+    """Update the discriminator k times and the generator once (Goodfellow et al. 2014, alg. 1).
+
+    Returns:
+        Scalars by name, on the device: `loss_generator`, `loss_discriminator` and every term.
+
+    Raises:
+        NotFinite: before any weight is changed by a NaN or an infinity.
+    """
+    metrics: dict[str, Tensor] = {}
+    k, shown = config.training.discriminator_steps, 0
+    for turn in range(k):
+        shown = state.images * k + turn * config.training.batch
+        metrics |= _update("discriminator", turn, shown, state, family, config, feed, world)
+    metrics |= _update("generator", 0, shown, state, family, config, feed, world)
+    state.images += config.training.batch
+    update_average(state.ema, state.networks.generator, average_decay(config, state.images))
+    return metrics
+
+
+def _update(
+    player: str,
+    turn: int,
+    shown: int,
+    state: State,
+    family: Family,
+    config: Config[Any, Any],
+    feed: Feed,
+    world: World,
+) -> dict[str, Tensor]:
+    """One player's gradient step on the batch that begins after `shown` pictures."""
+    network: nn.Module = getattr(state.networks, player)
+    for name, other in state.networks._asdict().items():
+        other.requires_grad_(name == player)  # the opponent's gradients would be thrown away
+    optimizer = state.optimizers[player]
+    optimizer.zero_grad(set_to_none=True)
+    number = state.images // config.training.batch
+    terms_of: Callable[..., list[Term]] = getattr(family, f"{player}_terms")
+    sums: dict[str, Tensor] = {}
+    parts = config.training.accumulation
+    for batch in _parts(f"{player}.{turn}", shown, state, family, config, feed, world):
+        with _precision(config, state):
+            terms = [t for t in terms_of(config, state.networks, batch) if number % t.every == 0]
+            values = [(term, term.function()) for term in terms]
+            total = torch.stack([t.weight * t.every * v for t, v in values if t.weight]).sum()
+        (total / parts).backward()
+        shares = {f"{player}_{t.name}" if t.weight else t.name: v for t, v in values}
+        for name, value in {f"loss_{player}": total, **shares}.items():
+            sums[name] = sums.get(name, 0) + value.detach() / parts
+    world.average_gradients(network.parameters())
+    sums[f"gradient_norm_{player}"] = gradient_norm(network)
+    metrics = world.average(sums)
+    for name in (f"loss_{player}", f"gradient_norm_{player}"):
+        if not math.isfinite(metrics[name].item()):
+            raise NotFinite(player, "loss" if name.startswith("loss") else "gradient", number + 1)
+    optimizer.step()
+    return metrics
+
+
+def _parts(
+    update: str,
+    shown: int,
+    state: State,
+    family: Family,
+    config: Config[Any, Any],
+    feed: Feed,
+    world: World,
+) -> Iterator[Batch]:
+    """This process's rows of the batch, in as many parts as the configuration asks for."""
+    training = config.training
+    rows = world.rows(training.batch)
+    size = max(1, len(rows) // training.accumulation)
+    for start in range(rows.start, rows.stop, size):
+        stop = min(start + size, rows.stop)
+        draws = StepDraws(
+            training.seed,
+            state.images,
+            update,
+            training.batch,
+            start,
+            stop,
+            state.device,
+            state.dtype,
+        )
+        real = feed.batch(shown, training.batch, draws, range(start, stop))
+        yield Batch(real, family.inputs(config, draws), draws)
+
+
+def _precision(config: Config[Any, Any], state: State) -> AbstractContextManager[object]:
+    return autocast(state.device, config.training.precision)
+
+
+def gradient_norm(network: nn.Module) -> Tensor:
+    """Euclidean norm of all gradients of a network, as a scalar on its device."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    return torch.stack(torch._foreach_norm(gradients)).norm()
+
+
+def average_decay(config: Config[Any, Any], images: int) -> float:
+    """How much of the averaged generator stays after a step that ends at `images`.
+
+    The half-life grows with the images seen, so that the average does not lag at the start
+    (Karras et al. 2020, "Training GANs with Limited Data", where it is called the ramp-up).
+    """
+    training = config.training
+    half_life = min(training.ema_half_life, images * training.ema_warmup)
+    return 0.5 ** (training.batch / half_life) if half_life > 0 else 0.0
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move `average` towards `network`, weights and batch-norm statistics alike."""
+    old, new = list(average.state_dict().values()), list(network.state_dict().values())
+    pairs = [(a, b) for a, b in zip(old, new, strict=True) if a.is_floating_point()]
+    torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)
+    for a, b in zip(old, new, strict=True):
+        if not a.is_floating_point():  # counters
+            a.copy_(b)
