@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?= demo
+RECIPE ?= roses-dcgan
 
 .PHONY: help setup demo test check bench clean
 
@@ -11,7 +12,7 @@ help:
 	@echo "make demo    draw bicycles, train on them for six minutes, show where to look"
 	@echo "make test    all tests"
 	@echo "make check   ruff, pyright, import-linter"
-	@echo "make bench   measure what the recipes give in ten minutes (long)"
+	@echo "make bench   what a recipe gives in ten minutes: DATA=folder WEIGHTS=file [RECIPE=name]"
 
 setup: $(STAMP)
 
@@ -25,7 +26,12 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 demo: setup
-	@$(BIN)/python benchmarks/demo.py $(DEMO)
+	@run=$$($(BIN)/morelike train toy:bicycles --recipe bicycles --minutes 6 --out $(DEMO)) || exit $$?; \
+	$(BIN)/morelike sample "$$run" --seeds 0-63 --grid $(DEMO)/bicycles.png || exit $$?; \
+	echo; \
+	echo "1. Look at $(DEMO)/bicycles.png, $$run/samples/timelapse.gif and $$run/losses.png."; \
+	echo "2. Go on with it:      $(BIN)/morelike train --resume $$run --minutes 20"; \
+	echo "3. Your own pictures:  $(BIN)/morelike train YOUR_FOLDER --recipe roses-dcgan --minutes 10"
 
 test: setup
 	$(BIN)/python -m pytest
@@ -37,7 +43,7 @@ check: setup
 	$(BIN)/lint-imports
 
 bench: setup
-	$(BIN)/python benchmarks/ten_minutes.py
+	$(BIN)/python benchmarks/ten_minutes.py "$(DATA)" --recipe "$(RECIPE)" --weights "$(WEIGHTS)"
 
 clean:
 	rm -rf .venv demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -53,6 +53,10 @@ class ObjectiveConfig(Section):
     loss: Literal["minimax", "non_saturating", "least_squares", "hinge"] = "non_saturating"
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """One-sided: the target for real pictures is 1 - label_smoothing (Salimans et al. 2016)."""
+    joint_batch: bool = False
+    """Show D real and generated pictures in one batch, so that batch norm takes its statistics
+    from both and D cannot tell them apart by these. Off: one after the other, as the DCGAN authors
+    did."""
 
     @model_validator(mode="after")
     def _smoothing_needs_targets(self) -> ObjectiveConfig:

@@ -56,7 +56,7 @@ class World:
         """The mean of each scalar over the processes, which must all name the same ones."""
         if self.size == 1 or not values:
             return values
-        flat = torch.stack([value.detach().float() for value in values.values()])
+        flat = torch.stack([value.detach() for value in values.values()])
         dist.all_reduce(flat)
         return dict(zip(values, flat / self.size, strict=True))
 

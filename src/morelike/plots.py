@@ -27,7 +27,11 @@ def plot_losses(path: Path, records: Sequence[dict[str, Any]], title: str) -> No
     """
     from matplotlib.figure import Figure  # heavy, and only needed at the end of a run
 
-    panels = [panel for panel in PANELS if any(key in r for r in records for key in panel[1])]
+    panels = [
+        panel
+        for panel in PANELS
+        if any(r.get(key) is not None for r in records for key in panel[1])
+    ]
     if not panels:
         return
     figure = Figure(figsize=(8, 2.6 * len(panels) + 0.6), layout="constrained")
@@ -41,8 +45,8 @@ def plot_losses(path: Path, records: Sequence[dict[str, Any]], title: str) -> No
         axis.set_ylabel(name)
         axis.grid(alpha=0.25)
         axis.legend(loc="upper right", frameon=False)
-    if "probability_real" in panels[min(1, len(panels) - 1)][1]:
-        axes[1].set_ylim(0, 1)
+        if "probability_real" in keys:
+            axis.set_ylim(0, 1)
     axes[-1].set_xlabel("real pictures shown")
     figure.suptitle(title)
     buffer = io.BytesIO()

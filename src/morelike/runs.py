@@ -114,10 +114,12 @@ class Run:
         return value
 
 
-def cannot_write(path: Path, error: OSError) -> UserError:
-    """The sentence for a folder that takes no files."""
+def cannot_write(
+    path: Path, error: OSError, choose: str = "another folder with --out"
+) -> UserError:
+    """The sentence for a place that takes no files."""
     reason = (error.strerror or str(error)).lower()
-    return UserError(f"cannot write to {path}: {reason}; choose another folder with --out.")
+    return UserError(f"cannot write to {path}: {reason}; choose {choose}.")
 
 
 def is_run(path: Path) -> bool:

@@ -175,13 +175,17 @@ def write_samples(
             pictures.write_png(folder / f"{seed}.png", picture, generator.notes(seed, truncation))
             if grid is not None:
                 kept.append(picture)
-        if grid is not None:
-            grid.parent.mkdir(parents=True, exist_ok=True)
-            notes = generator.notes(seeds[0], truncation)
-            notes["seed"] = ",".join(map(str, seeds[:1000]))
-            pictures.write_png(grid, pictures.grid(np.stack(kept)), notes)
     except OSError as error:
         raise cannot_write(folder, error) from error
+    if grid is None:
+        return folder
+    try:
+        grid.parent.mkdir(parents=True, exist_ok=True)
+        notes = generator.notes(seeds[0], truncation)
+        notes["seed"] = ",".join(map(str, seeds[:1000]))
+        pictures.write_png(grid, pictures.grid(np.stack(kept)), notes)
+    except OSError as error:
+        raise cannot_write(grid, error, "another file with --grid") from error
     return folder
 
 
@@ -212,7 +216,8 @@ def _from_shared(path: Path, device: torch.device) -> TrainedGenerator:
         raise UserError(f"{path} is not a usable generator folder: {error}.") from error
     if not isinstance(values, dict):
         raise UserError(f"{path / 'config.json'} does not hold a configuration.")
-    origin = values.pop("origin", {})
+    origin = values.pop("origin", None)
+    origin = origin if isinstance(origin, dict) else {}
     config = stored_config(values, str(path / "config.json"))
     network = _build(config, weights, device, str(path))
     name, stamp = str(origin.get("run", path.name)), str(origin.get("checkpoint", "unknown"))

@@ -8,6 +8,7 @@ from morelike.errors import UserError
 
 LARGEST = 2**63 - 1
 MOST = 10_000_000
+LONGEST = 100  # digits; Python itself refuses to read numbers of some thousand
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -36,7 +37,7 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST
 
 
 def check_seeds(seeds: Iterable[int]) -> list[int]:

@@ -43,13 +43,21 @@ def _options(
     del version
 
 
+def _one_line(error: Exception) -> str:
+    # A file's name may hold line breaks.
+    return " ".join(str(error).splitlines())
+
+
 def main() -> None:
     """Run the command line; errors that morelike explains become one line and an exit code."""
     try:
         app()
     except MorelikeError as error:
-        typer.echo(f"morelike: {error}", err=True)
+        typer.echo(f"morelike: {_one_line(error)}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a folder that may not be entered, a name too long for the system
+        typer.echo(f"morelike: {_one_line(error)}.", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("morelike: stopped.", err=True)
         sys.exit(130)

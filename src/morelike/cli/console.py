@@ -15,6 +15,11 @@ stderr = Console(stderr=True, highlight=False)
 MOST_LISTED = 20
 
 
+def tell(text: str) -> None:
+    """A sentence on standard error, on one line however long it is, without markup."""
+    stderr.print(text, markup=False, soft_wrap=True)
+
+
 def print_json(value: Any) -> None:
     """One JSON value on standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
@@ -31,7 +36,9 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
 def preparing() -> Iterator[Any]:
     """A progress bar for the preparation of pictures; it shows only if there is something to do."""
     columns = (TextColumn("preparing pictures"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=stderr, transient=True) as bar:
+    # Away from a terminal there would be nothing to see of it but an empty line.
+    hidden = not stderr.is_terminal
+    with Progress(*columns, console=stderr, transient=True, disable=hidden) as bar:
         task: Any = None
 
         def report(done: int, total: int) -> None:
@@ -46,11 +53,11 @@ def list_rejected(rejected: Sequence[dict[str, str]]) -> None:
     """Name the files that could not be used, and why."""
     if not rejected:
         return
-    stderr.print(f"{len(rejected)} file(s) could not be used:")
+    tell(f"{len(rejected)} file(s) could not be used:")
     for entry in rejected[:MOST_LISTED]:
-        stderr.print(f"  {entry['key']}: {entry['reason']}", markup=False)
+        tell(f"  {entry['key']}: {entry['reason']}")
     if len(rejected) > MOST_LISTED:
-        stderr.print(f"  and {len(rejected) - MOST_LISTED} more, all named in data.json")
+        tell(f"  and {len(rejected) - MOST_LISTED} more, all named in data.json")
 
 
 def duration(seconds: float) -> str:

@@ -23,7 +23,8 @@ class TrainingBar:
             expand=False,
         )
         self._task = self._bar.add_task("starting", total=1.0)
-        self._bar.start()
+        if console.is_terminal:  # elsewhere only its last state shows, and only if there is one
+            self._bar.start()
 
     def record(self, record: dict[str, Any]) -> None:
         """Show the newest numbers."""
@@ -42,6 +43,7 @@ class TrainingBar:
         if "probability_real" in record:
             text += f"  D(real) {record['probability_real']:.2f}"
             text += f" D(fake) {record['probability_fake']:.2f}"
+        self._bar.start()
         self._bar.update(self._task, completed=min(done, 1.0), description=text)
 
     def picture(self, name: str, picture: np.ndarray, images: int) -> None:
@@ -49,8 +51,9 @@ class TrainingBar:
 
     def message(self, text: str) -> None:
         """Print a sentence above the bar."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the last state of the bar standing."""
-        self._bar.stop()
+        if self._bar.live.is_started:
+            self._bar.stop()

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from morelike.cli import console
-from morelike.cli.console import stderr
 from morelike.seeds import parse_seeds
 
 EXAMPLES = """Examples:
@@ -50,7 +49,7 @@ def sample(
     chosen = parse_seeds(seeds)
     generator = sampling.load(path, checkpoint, raw=raw, device=device)
     for notice in generator.notices:
-        stderr.print(notice, markup=False)
+        console.tell(notice)
     folder = sampling.write_samples(generator, chosen, out or path / "pictures", grid, truncation)
     if as_json:
         console.print_json(

@@ -79,13 +79,14 @@ def train(
     from morelike.cli.progress import TrainingBar
 
     settings: dict[str, Any] = console.overrides(assignments or [])
-    settings |= {
+    options = {
         "images": images,
         "minutes": minutes,
         "device": device,
         "precision": precision,
         "seed": seed,
     }
+    settings |= {key: value for key, value in options.items() if value is not None}
     if dry_run:
         with console.preparing() as progress:
             plan = api.plan(source, recipe, run=run, progress=progress, **settings)
@@ -109,7 +110,7 @@ def train(
     if as_json:
         console.print_json({"run": str(target.path)})
     else:
-        stderr.print(f"look at {target.samples}, then: morelike sample {target.path} --seeds 0-63")
+        console.tell(f"look at {target.samples}, then: morelike sample {target.path} --seeds 0-63")
         typer.echo(str(target.path))
 
 

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,8 +56,9 @@ class Dataset:
     @cached_property
     def manifest(self) -> list[dict[str, Any]]:
         """One record per picture: key, digest, split, label, attributes."""
-        text = (self.path / "manifest.jsonl").read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+        # Not splitlines(), which would also break at rare characters within a name.
+        with (self.path / "manifest.jsonl").open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
 
     @cached_property
     def images(self) -> np.ndarray:
@@ -127,9 +129,13 @@ def prepare(source: Source, config: DataConfig, progress: Progress | None = None
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         fingerprint = _fingerprint(pool, items, settings)
         path = cache_folder() / "datasets" / fingerprint
-        if not (path / "dataset.json").exists():
+        if not _is_complete(path):
             _build(pool, path, items, source.name, config, settings, report)
     return Dataset(path, source.name)
+
+
+def _is_complete(path: Path) -> bool:
+    return all((path / name).exists() for name in ("images.npy", "manifest.jsonl", "dataset.json"))
 
 
 def _fingerprint(pool: ThreadPoolExecutor, items: Sequence[Item], settings: dict[str, Any]) -> str:
@@ -183,10 +189,12 @@ def _build(
         }
         files.write_json(temporary / "dataset.json", info)
         # Another process may have finished the same one meanwhile; either will do.
+        if not _is_complete(path):
+            shutil.rmtree(path, ignore_errors=True)  # somebody tidied up old files
         try:
             temporary.rename(path)
         except OSError:
-            if not (path / "dataset.json").exists():
+            if not _is_complete(path):
                 raise
     except OSError as error:
         raise _cannot_cache(error) from error
@@ -212,7 +220,9 @@ def _decode_all(
     records: list[dict[str, Any]] = []
     rejected: list[dict[str, str]] = []
     shape = (config.resolution, config.resolution, config.channels)
-    with target.open("wb") as file:
+    # Python keeps one list of warning filters for all threads, so it is set here and not in each.
+    with warnings.catch_warnings(), target.open("wb") as file:
+        warnings.simplefilter("ignore")  # odd metadata; what matters raises
         _write_header(file, (len(items), *shape))
         results = _windowed(pool, decode_item, items)
         for done, (item, result) in enumerate(zip(items, results, strict=True), start=1):

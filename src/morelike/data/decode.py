@@ -7,12 +7,11 @@ size is checked before any pixel is decoded.
 from __future__ import annotations
 
 import io
-import warnings
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # JPEG takes in MPO
 MOST_PIXELS = 120_000_000
 MOST_BYTES = 512 * 2**20
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -43,13 +42,11 @@ def decode(data: bytes, resolution: int, channels: int) -> np.ndarray:
     if len(data) > MOST_BYTES:
         raise Rejection(f"the file is over {MOST_BYTES // 2**20} MB")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata; what matters raises
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS:
-                    raise Rejection(f"{image.width} x {image.height} pixels are too many")
-                image.load()
-                return _square(_to_mode(ImageOps.exif_transpose(image), channels), resolution)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Rejection(f"{image.width} x {image.height} pixels are too many")
+            image.load()
+            return _square(_to_mode(ImageOps.exif_transpose(image), channels), resolution)
     except Rejection:
         raise
     except UnidentifiedImageError:

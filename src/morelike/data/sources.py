@@ -5,8 +5,11 @@ One small adaptor a source; everything after this file is the same for all of th
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +19,7 @@ from typing import Protocol
 from PIL import Image
 
 from morelike.data import toys
+from morelike.data.decode import MOST_BYTES
 from morelike.errors import UserError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
@@ -66,18 +70,36 @@ class FolderSource:
     def items(self, resolution: int) -> Sequence[Item]:
         """The files with a picture's suffix, sorted by path; hidden ones are passed over."""
         del resolution
-        paths = sorted(_walk(self.path), key=lambda path: path.relative_to(self.path).as_posix())
-        return [Item(p.relative_to(self.path).as_posix(), p.read_bytes) for p in paths]
+        items = [Item(_key(path, self.path), partial(_read, path)) for path in _walk(self.path)]
+        return sorted(items, key=lambda item: item.key)
+
+
+def _key(path: Path, folder: Path) -> str:
+    # Old names need not be UTF-8; what is stored and shown must be.
+    name = path.relative_to(folder).as_posix()
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _read(path: Path) -> bytes:
+    state = path.stat()
+    if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):  # a pipe never ends
+        raise OSError(errno.EINVAL, "not a file")
+    if state.st_size > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"over {MOST_BYTES // 2**20} MB")
+    return path.read_bytes()
 
 
 def _walk(folder: Path) -> Iterator[Path]:
+    closed: list[OSError] = []
     # Links to folders are not followed, so a link cannot lead in a circle.
-    for root, folders, names in os.walk(folder, followlinks=False):
+    for root, folders, names in os.walk(folder, onerror=closed.append, followlinks=False):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             path = Path(root, name)
             if path.suffix.lower() in SUFFIXES and not name.startswith("."):
                 yield path
+    # A folder that may not be entered cannot be read as a picture either, and so gets named.
+    yield from (Path(error.filename) for error in closed)
 
 
 @dataclass(frozen=True)
@@ -121,7 +143,7 @@ def open_source(source: str | os.PathLike[str]) -> Source:
     text = os.fspath(source)
     if text.startswith(TOY_PREFIX):
         name, _, count = text.removeprefix(TOY_PREFIX).partition(":")
-        if count and not (count.isascii() and count.isdigit() and 2 <= int(count) <= 1_000_000):
+        if count and not (re.fullmatch("[0-9]{1,7}", count) and 2 <= int(count) <= 1_000_000):
             raise UserError(f"'{text}': the count must be a number from 2 to 1000000.")
         return ToySource(name, int(count) if count else TOY_COUNT)
     path = Path(text)

@@ -22,12 +22,7 @@ def discriminator_terms(config: Config[Any, Any], networks: Networks, batch: Bat
     def logits() -> tuple[Tensor, Tensor]:
         with torch.no_grad():  # G is not updated here
             fake = networks.generator(*batch.inputs)
-        seen_real = _augmented(config, batch, batch.real, "augment.real")
-        seen_fake = _augmented(config, batch, fake, "augment.fake")
-        # Real and generated pictures go through D one after the other, so that batch norm
-        # normalises each with its own statistics (Radford et al. 2015; Salimans et al. 2016).
-        real = networks.discriminator(seen_real)
-        return _precise(real), _precise(networks.discriminator(seen_fake))
+        return _logits(config, networks, batch, fake)
 
     loss = LOSSES[objective.loss].discriminator
     return [
@@ -42,10 +37,29 @@ def generator_terms(config: Config[Any, Any], networks: Networks, batch: Batch) 
 
     def adversarial() -> Tensor:
         fake = networks.generator(*batch.inputs)
-        seen = _augmented(config, batch, fake, "augment.fake")
-        return LOSSES[config.objective.loss].generator(_precise(networks.discriminator(seen)))
+        if config.objective.joint_batch:
+            _, logits = _logits(config, networks, batch, fake)
+        else:
+            seen = _augmented(config, batch, fake, "augment.fake")
+            logits = _precise(networks.discriminator(seen))
+        return LOSSES[config.objective.loss].generator(logits)
 
     return [Term("adversarial", 1.0, adversarial)]
+
+
+def _logits(
+    config: Config[Any, Any], networks: Networks, batch: Batch, fake: Tensor
+) -> tuple[Tensor, Tensor]:
+    """D's answers on the batch's real pictures and on `fake`, both augmented."""
+    discriminator = networks.discriminator
+    real = _augmented(config, batch, batch.real, "augment.real")
+    fake = _augmented(config, batch, fake, "augment.fake")
+    if config.objective.joint_batch:
+        both = torch.cat([real, fake.to(real.dtype)])
+        on_real, on_fake = discriminator(both).chunk(2)
+        return _precise(on_real), _precise(on_fake)
+    # One after the other: batch norm normalises each with its own statistics.
+    return _precise(discriminator(real)), _precise(discriminator(fake))
 
 
 def _augmented(config: Config[Any, Any], batch: Batch, pictures: Tensor, purpose: str) -> Tensor:
