@@ -42,7 +42,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` to `path` as indented JSON, all or nothing; NaN is written as null by nobody.
+    """Write `value` to `path` as indented JSON, all or nothing.
 
     Raises:
         ValueError: if `value` holds a NaN or an infinity, which JSON cannot carry.

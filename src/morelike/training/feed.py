@@ -11,7 +11,7 @@ from torch import Tensor
 from morelike.config import Config
 from morelike.data import Dataset
 from morelike.data.sampler import indices
-from morelike.rng import Draws
+from morelike.rng import StepDraws
 
 RESIDENT_SHARE = 0.3
 """Pictures stay on the device as uint8 if they take at most this share of its free memory."""
@@ -34,19 +34,17 @@ class Feed:
     def __len__(self) -> int:
         return len(self._train)
 
-    def batch(self, start: int, batch: int, draws: Draws, rows: range) -> Tensor:
-        """Rows `rows` of the batch that begins after `start` pictures were shown.
+    def batch(self, start: int, draws: StepDraws) -> Tensor:
+        """The rows that `draws` is for, of the batch that begins after `start` pictures were shown.
 
         Returns:
-            (len(rows), C, H, W) in [-1, 1], channels last in memory.
+            (draws.count, C, H, W) in [-1, 1], channels last in memory.
         """
-        chosen = indices(len(self), start, batch, self.seed)[rows.start : rows.stop]
-        pictures = self._take(chosen).permute(0, 3, 1, 2)
-        numbers = draws.uniform("mirror")
-        pictures = pictures.to(numbers.dtype).div_(127.5).sub_(1)
+        chosen = indices(len(self), start, draws.batch, self.seed)[draws.start : draws.stop]
+        pictures = self._take(chosen).permute(0, 3, 1, 2).to(draws.dtype).div_(127.5).sub_(1)
         if not self.mirror:
             return pictures
-        flipped = (numbers < 0.5)[:, None, None, None]
+        flipped = (draws.uniform("mirror") < 0.5)[:, None, None, None]
         mirrored = torch.where(flipped, pictures.flip(3), pictures)
         return mirrored.contiguous(memory_format=torch.channels_last)
 

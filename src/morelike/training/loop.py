@@ -13,7 +13,7 @@ from morelike.config import Config
 from morelike.data import Dataset
 from morelike.distributed import World
 from morelike.errors import Interrupted
-from morelike.models import Family, family
+from morelike.models import family
 from morelike.runs import Run
 from morelike.training import outputs
 from morelike.training.failures import explained
@@ -22,17 +22,9 @@ from morelike.training.interruption import Interruption, interruptions
 from morelike.training.keeper import Keeper
 from morelike.training.records import Meter, MetricsFile, Reader, TensorBoard
 from morelike.training.resume import resolve
-from morelike.training.schedule import is_frame, is_milestone
+from morelike.training.session import Session
 from morelike.training.state import State
 from morelike.training.step import step
-
-
-def steps(
-    state: State, family: Family, config: Config[Any, Any], feed: Feed, world: World
-) -> Iterator[dict[str, Tensor]]:
-    """Train until the configured number of pictures was shown; give each step's numbers."""
-    while state.images < config.training.images:
-        yield step(state, family, config, feed, world)
 
 
 def train(
@@ -57,69 +49,58 @@ def train(
         explained(run, config, dataset, device),
         ExitStack() as closing,
     ):
-        state = State(config, device)
-        keeper = Keeper(run, config, dataset, state, readers, world)
+        session = Session(run, config, dataset, State(config, device), world, [*readers])
+        keeper = Keeper(session)
         keeper.restore()
-        listeners = [*readers]
         if world.is_main:
-            for listener in (MetricsFile(run, state.images), TensorBoard(run, state.images)):
-                closing.callback(listener.close)
-                listeners.append(listener)
-        _train(run, config, dataset, state, keeper, listeners, world, interruption)
+            for reader in (MetricsFile(run, session.state.images), TensorBoard(run)):
+                closing.callback(reader.close)
+                session.readers.append(reader)
+        loop(session, keeper, interruption)
     if world.is_main:
         outputs.save_summary(run)
     if interruption:
         raise Interrupted(
-            f"stopped at {state.images} images with everything saved; "
+            f"stopped at {session.state.images} images with everything saved; "
             f"go on with: morelike train --resume {run.path}",
             interruption.exit_code,
         )
 
 
-def _train(
-    run: Run,
-    config: Config[Any, Any],
-    dataset: Dataset,
-    state: State,
-    keeper: Keeper,
-    listeners: Sequence[Reader],
-    world: World,
-    interruption: Interruption,
-) -> None:
-    settings = config.training
-    feed, meter = Feed(dataset, config, state.device), Meter()
+def loop(session: Session, keeper: Keeper, interruption: Interruption) -> None:
+    """Take steps until the budget is spent or somebody interrupts; show, log and save."""
+    state, config, world = session.state, session.config, session.world
+    feed, meter = Feed(session.dataset, config, state.device), Meter()
     began = time.perf_counter() - state.seconds
     if state.images == 0:
-        _show(run, config, dataset, state, listeners, world)
+        outputs.show(session)
         keeper.save(meter)
-    for metrics in steps(state, family(config.family), config, feed, world):
+    elif session.is_spent:
+        session.say(_nothing_left(session))
+    for metrics in steps(session, feed):
         state.seconds = time.perf_counter() - began
-        meter.add(metrics, settings.batch)
-        number = state.images // settings.batch
-        late = settings.minutes is not None and state.seconds >= settings.minutes * 60
-        over = world.any(late or bool(interruption)) or state.images >= settings.images
-        _show(run, config, dataset, state, listeners, world)
+        meter.add(metrics, config.training.batch)
+        over = world.any(session.is_spent or bool(interruption))
+        outputs.show(session)
         if over or keeper.is_due():
             keeper.save(meter)
-        if over or number % settings.log_every == 0 or number == 1:
-            record = meter.take(state.images, number, state.seconds)
-            for listener in listeners:
-                listener.record(record)
+        if over or session.step % config.training.log_every == 0 or session.step == 1:
+            session.record(meter.take(state.images, session.step, state.seconds))
         if over:
             break
 
 
-def _show(
-    run: Run,
-    config: Config[Any, Any],
-    dataset: Dataset,
-    state: State,
-    listeners: Sequence[Reader],
-    world: World,
-) -> None:
-    """Save the pictures that are due after this step."""
-    number = state.images // config.training.batch
-    if world.is_main and is_frame(number):
-        outputs.save_frame(run, config, state, number)
-    if world.is_main and is_milestone(number):
-        outputs.save_milestone(run, config, dataset, state, number, listeners)
+def steps(session: Session, feed: Feed) -> Iterator[dict[str, Tensor]]:
+    """Train while there is budget; give each step's numbers."""
+    chosen = family(session.config.family)
+    while not session.is_spent:
+        yield step(session.state, chosen, session.config, feed, session.world)
+
+
+def _nothing_left(session: Session) -> str:
+    budget, state = session.config.training, session.state
+    return (
+        f"nothing left to do: {state.images} of {budget.images} images shown in "
+        f"{state.seconds / 60:.1f} of {budget.minutes or 'any number of'} minutes; "
+        "give a larger --images or --minutes to go on."
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,52 +10,52 @@ from torch import nn
 
 from morelike import files, pictures, plots
 from morelike.checkpoint import Checkpoint, save_tensors
-from morelike.config import Config
-from morelike.data import Dataset
 from morelike.runs import Run
 from morelike.sampling import LICENCE_NOTE, generate
-from morelike.training.records import Reader
-from morelike.training.state import State
+from morelike.training.schedule import is_frame, is_milestone
+from morelike.training.session import Session
 
 GRID = range(64)
 FRAME = range(24)
 FRAME_COLUMNS = 6
 
 
-def _draw(config: Config[Any, Any], network: nn.Module, seeds: range, state: State) -> np.ndarray:
-    return np.concatenate(list(generate(config, network, seeds, state.device)))
+def show(session: Session) -> None:
+    """Save the pictures that are due after this step."""
+    if session.world.is_main and is_frame(session.step):
+        save_frame(session)
+    if session.world.is_main and is_milestone(session.step):
+        save_milestone(session)
 
 
-def save_milestone(
-    run: Run,
-    config: Config[Any, Any],
-    dataset: Dataset,
-    state: State,
-    step: int,
-    readers: Sequence[Reader],
-) -> None:
+def save_milestone(session: Session) -> None:
     """Grids of seeds 0 to 63 from averaged and raw weights, and training pictures beside fakes."""
-    averaged = _draw(config, state.ema, GRID, state)
+    state, dataset, run = session.state, session.dataset, session.run
+    averaged = _draw(session, state.ema, GRID)
     real = dataset.images[np.resize(dataset.train, len(GRID))]
     sheets = {
         "averaged": pictures.grid(averaged),
-        "raw": pictures.grid(_draw(config, state.networks.generator, GRID, state)),
+        "raw": pictures.grid(_draw(session, state.networks.generator, GRID)),
         "real-and-fake": pictures.beside(pictures.grid(real), pictures.grid(averaged)),
     }
     run.samples.mkdir(exist_ok=True)
     for name, sheet in sheets.items():
         notes = {"Software": "morelike", "run": run.name, "images": str(state.images)}
-        pictures.write_png(run.samples / f"step-{step:07d}-{name}.png", sheet, notes)
-        for reader in readers:
-            reader.picture(name, sheet, state.images)
+        pictures.write_png(run.samples / f"step-{session.step:07d}-{name}.png", sheet, notes)
+        session.picture(name, sheet)
 
 
-def save_frame(run: Run, config: Config[Any, Any], state: State, step: int) -> None:
+def save_frame(session: Session) -> None:
     """One frame of the timelapse: seeds 0 to 23 from the averaged weights."""
-    folder = run.samples / "frames"
+    folder = session.run.samples / "frames"
     folder.mkdir(parents=True, exist_ok=True)
-    sheet = pictures.grid(_draw(config, state.ema, FRAME, state), columns=FRAME_COLUMNS)
-    pictures.write_png(folder / f"{step:07d}.png", sheet)
+    sheet = pictures.grid(_draw(session, session.state.ema, FRAME), columns=FRAME_COLUMNS)
+    pictures.write_png(folder / f"{session.step:07d}.png", sheet)
+
+
+def _draw(session: Session, network: nn.Module, seeds: range) -> np.ndarray:
+    made = generate(session.config, network, seeds, session.state.device)
+    return np.concatenate(list(made))
 
 
 def save_summary(run: Run) -> None:
@@ -68,16 +67,15 @@ def save_summary(run: Run) -> None:
     plots.plot_losses(run.path / "losses.png", run.metrics(), run.name)
 
 
-def save_generator(
-    run: Run, stored: dict[str, Any], checkpoint: Checkpoint, averaged: nn.Module
-) -> None:
+def save_generator(session: Session, checkpoint: Checkpoint) -> None:
     """What one hands to somebody else: weights, configuration, model card."""
+    run, stored = session.run, session.run.config()
     folder = run.generator
     folder.mkdir(exist_ok=True)
     state = f"{checkpoint.images} images, averaged weights"
     origin = {"run": run.name, "checkpoint": state}
     temporary = folder / ".model.safetensors"
-    save_tensors(temporary, averaged.state_dict())
+    save_tensors(temporary, session.state.ema.state_dict())
     temporary.replace(folder / "model.safetensors")
     files.write_json(folder / "config.json", {**stored, "origin": origin})
     files.write_text(folder / "README.md", _card(run, stored, checkpoint))

@@ -63,9 +63,9 @@ def make_plan(config: Config[Any, Any], dataset: Dataset) -> Plan:
     chosen, training = family(config.family), config.training
     state = State(config, device)
     feed = Feed(dataset, config, device)
-    one = StepDraws(0, 0, "plan", 1, 0, 1, device)
+    one = StepDraws(0, 0, "plan", 1, 0, 1, device, state.dtype)
     inputs = chosen.inputs(config, one)
-    picture = feed.batch(0, 1, one, range(1))
+    picture = feed.batch(0, one)
     saved = _SavedBytes()
     with saved:
         step(state, chosen, config, feed, World())

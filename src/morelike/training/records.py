@@ -44,16 +44,16 @@ class Meter:
     """Averages the metrics of several steps into one record."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, Tensor | float] = {}
         self._counts: dict[str, int] = {}
         self._images = 0
         self._began = time.perf_counter()
 
     def add(self, metrics: Mapping[str, Tensor], images: int) -> None:
-        """Take one step's metrics, which showed `images` pictures."""
+        """Add one step's metrics, which showed `images` pictures."""
         self._images += images
         for name, value in metrics.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value.item()
+            self._sums[name] = self._sums.get(name, 0.0) + value  # stays on the device
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def note(self, name: str, value: float) -> None:
@@ -65,7 +65,8 @@ class Meter:
         elapsed = max(time.perf_counter() - self._began, 1e-9)
         record: Record = {"images": images, "step": step, "seconds": round(seconds, 3)}
         record["images_per_second"] = round(self._images / elapsed, 2)
-        record |= {k: round(v / self._counts[k], 6) for k, v in sorted(self._sums.items())}
+        for name, total in sorted(self._sums.items()):
+            record[name] = round(float(total) / self._counts[name], 6)
         self.__init__()
         return record
 
@@ -99,11 +100,10 @@ class MetricsFile:
 class TensorBoard:
     """Writes TensorBoard's event files from the same records; the step axis is images seen."""
 
-    def __init__(self, run: Run, images: int) -> None:
+    def __init__(self, run: Run) -> None:
         from tensorboardX import SummaryWriter
 
-        purge = images + 1 if images else None
-        self._writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=purge)
+        self._writer = SummaryWriter(str(run.path / "tensorboard"))
 
     def record(self, record: Record) -> None:
         """Add a point to every curve."""

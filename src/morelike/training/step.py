@@ -113,7 +113,7 @@ def _parts(
             state.device,
             state.dtype,
         )
-        real = feed.batch(shown, training.batch, draws, range(start, stop))
+        real = feed.batch(shown, draws)
         yield Batch(real, family.inputs(config, draws), draws)
 
 

@@ -1,0 +1,130 @@
+"""The rules of Radford et al. 2015, section 3, read off the networks."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from morelike.config import RESOLUTIONS
+from morelike.models import configure, dcgan
+from morelike.models.dcgan import Discriminator, Generator
+from morelike.rng import SeedDraws
+
+
+def kinds(network: nn.Module) -> list[type[nn.Module]]:
+    return [type(layer) for layer in network.children()]
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def test_the_default_networks_have_the_paper_s_size() -> None:
+    networks = dcgan.build(configure({}))
+    assert count(networks.generator) == 3_576_704
+    assert count(networks.discriminator) == 2_765_568
+
+
+def test_the_configured_sizes_are_used() -> None:
+    config = configure(
+        {
+            "data": {"resolution": 32, "channels": 4},
+            "generator": {"width": 3, "latent": 7},
+            "discriminator": {"width": 5},
+        }
+    )
+    networks = dcgan.build(config)
+    # (in * out * 16) a layer and 2 * out for each batch norm, by hand.
+    assert count(networks.generator) == 16 * (7 * 12 + 12 * 6 + 6 * 3 + 3 * 4) + 2 * (12 + 6 + 3)
+    assert count(networks.discriminator) == 16 * (4 * 5 + 5 * 10 + 10 * 20 + 20) + 2 * (10 + 20)
+    (latents,) = dcgan.inputs(config, SeedDraws([1, 2, 3], torch.device("cpu")))
+    assert latents.shape == (3, 7)
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_the_generator_s_layers(resolution: int) -> None:
+    network = Generator(resolution, 3, 2, 6)
+    doublings = int(math.log2(resolution // 4))
+    inner = [nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU]
+    assert kinds(network) == [nn.Unflatten, *inner * doublings, nn.ConvTranspose2d, nn.Tanh]
+    layers = [layer for layer in network if isinstance(layer, nn.ConvTranspose2d)]
+    assert [layer.stride for layer in layers] == [(1, 1), *[(2, 2)] * doublings]
+    assert all(layer.kernel_size == (4, 4) for layer in layers)
+    # Half the feature maps at each doubling, down to the width.
+    assert [layer.out_channels for layer in layers] == [
+        *(2 * 2**power for power in reversed(range(doublings))),
+        3,
+    ]
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_the_discriminator_s_layers(resolution: int) -> None:
+    network = Discriminator(resolution, 3, 2)
+    halvings = int(math.log2(resolution // 4))
+    inner = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
+    first = [nn.Conv2d, nn.LeakyReLU]
+    assert kinds(network) == [*first, *inner * (halvings - 1), nn.Conv2d, nn.Flatten]
+    layers = [layer for layer in network if isinstance(layer, nn.Conv2d)]
+    assert [layer.stride for layer in layers] == [*[(2, 2)] * halvings, (1, 1)]
+    assert [layer.out_channels for layer in layers] == [*(2 * 2**p for p in range(halvings)), 1]
+    slopes = {layer.negative_slope for layer in network if isinstance(layer, nn.LeakyReLU)}
+    assert slopes == {0.2}
+
+
+@pytest.mark.parametrize("network", [Generator(64, 3, 2, 6), Discriminator(64, 3, 2)])
+def test_no_pooling_no_dense_layer_and_no_idle_bias(network: nn.Module) -> None:
+    assert not any(isinstance(m, nn.Linear | nn.MaxPool2d | nn.AvgPool2d) for m in network)
+    for layer in network.children():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            assert layer.bias is None
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_each_layer_doubles_or_halves_the_side(resolution: int) -> None:
+    x = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
+    sides = []
+    for layer in Generator(resolution, 1, 1, 6):
+        x = layer(x)
+        if isinstance(layer, nn.ConvTranspose2d):
+            sides.append(x.shape[-1])
+    assert sides[0] == 4
+    assert all(after == 2 * before for before, after in pairwise(sides))
+    assert sides[-1] == resolution
+    for layer in Discriminator(resolution, 1, 1):
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d):
+            sides.append(x.shape[-1])
+    assert sides[-1] == 1
+    assert sides[-2] == 4
+
+
+def test_weights_are_drawn_as_in_the_paper() -> None:
+    torch.manual_seed(0)
+    for network in (Generator(64, 3, 32, 50), Discriminator(64, 3, 32)):
+        gains = []
+        for layer in network:
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                weight = layer.weight.detach()
+                n = weight.numel()
+                # Five standard errors of the mean and of the deviation.
+                assert abs(weight.mean()) < 5 * 0.02 / math.sqrt(n)
+                assert abs(weight.std() - 0.02) < 5 * 0.02 / math.sqrt(2 * n)
+                # Not uniform: a normal has 0.27 % beyond three deviations.
+                beyond = (weight.abs() > 0.06).float().mean()
+                assert abs(beyond - 0.0027) < 5 * math.sqrt(0.0027 / n)
+            elif isinstance(layer, nn.BatchNorm2d):
+                gains.append(layer.weight.detach())
+                assert not layer.bias.any()
+        gain = torch.cat(gains)
+        assert abs(gain.mean() - 1) < 5 * 0.02 / math.sqrt(len(gain))
+        assert abs(gain.std() - 0.02) < 5 * 0.02 / math.sqrt(2 * len(gain))
+
+
+@pytest.mark.parametrize("section", ["generator", "discriminator"])
+def test_widths_out_of_range_are_refused(section: str) -> None:
+    with pytest.raises(ValueError, match="width"):
+        getattr(dcgan, f"{section.title()}Config")(width=0)

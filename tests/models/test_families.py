@@ -1,0 +1,296 @@
+"""The contract that every family in `models/` keeps, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from morelike.config import RESOLUTIONS, Config, merge
+from morelike.devices import autocast
+from morelike.errors import UserError
+from morelike.models import Batch, Family, Networks, Term, configure, families, family
+from morelike.rng import StepDraws
+from morelike.training.state import State
+from morelike.training.step import update_average
+
+CPU = torch.device("cpu")
+COUNT = 4
+PLAYERS = ("generator", "discriminator")
+
+every_family = pytest.mark.parametrize("name", families())
+
+
+def small(name: str, **sections: Any) -> Config[Any, Any]:
+    """A configuration of the family with narrow networks, 16x16 unless asked otherwise."""
+    chosen = family(name)
+    narrow = {
+        player: {"width": 2} if "width" in section.model_fields else {}
+        for player, section in (
+            ("generator", chosen.GeneratorConfig),
+            ("discriminator", chosen.DiscriminatorConfig),
+        )
+    }
+    base = {
+        "family": name,
+        "data": {"resolution": 16},
+        "training": {"batch": COUNT, "device": "cpu", "precision": "fp32"},
+    }
+    return configure(merge(base, narrow, sections))
+
+
+def seeded(config: Config[Any, Any], seed: int = 0) -> Config[Any, Any]:
+    training = config.training.model_copy(update={"seed": seed})
+    return config.model_copy(update={"training": training})
+
+
+def draws(update: str = "test", images: int = 0) -> StepDraws:
+    return StepDraws(0, images, update, COUNT, 0, COUNT, CPU)
+
+
+def a_batch(config: Config[Any, Any], chosen: Family) -> Batch:
+    data, numbers = config.data, draws()
+    shape = (data.channels, data.resolution, data.resolution)
+    real = numbers.uniform("pictures", *shape) * 2 - 1
+    return Batch(real, chosen.inputs(config, numbers), numbers)
+
+
+def terms_of(
+    player: str, config: Config[Any, Any], networks: Networks, batch: Batch
+) -> list[tuple[Term, Tensor]]:
+    terms = getattr(family(config.family), f"{player}_terms")(config, networks, batch)
+    return [(term, term.function()) for term in terms]
+
+
+def total_of(values: Iterable[tuple[Term, Tensor]]) -> Tensor:
+    return torch.stack([term.weight * term.every * value for term, value in values]).sum()
+
+
+def weights(module: nn.Module) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def test_there_is_a_family() -> None:
+    assert "dcgan" in families()
+    assert "family" not in families()
+    assert "adversarial" not in families()
+
+
+def test_an_unknown_family_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="did you mean 'dcgan'"):
+        family("dc-gan")
+
+
+@every_family
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_shapes(name: str, resolution: int, channels: int) -> None:
+    config = small(name, data={"resolution": resolution, "channels": channels})
+    chosen = family(name)
+    state = State(config, CPU)
+    inputs = chosen.inputs(config, draws())
+    assert {len(value) for value in inputs} == {COUNT}
+    with torch.no_grad():
+        pictures = state.networks.generator(*inputs)
+        logits = state.networks.discriminator(pictures)
+    assert pictures.shape == (COUNT, channels, resolution, resolution)
+    assert len(logits) == COUNT
+    assert pictures.dtype == logits.dtype == torch.float32
+    assert pictures.isfinite().all()
+    assert logits.isfinite().all()
+
+
+@every_family
+@pytest.mark.parametrize("player", PLAYERS)
+@pytest.mark.parametrize("loss", ["minimax", "non_saturating", "least_squares", "hinge"])
+def test_every_parameter_of_the_player_gets_a_gradient(name: str, player: str, loss: str) -> None:
+    policy = ["color", "translation", "cutout"]
+    config = small(name, objective={"loss": loss}, augment={"policy": policy})
+    state = State(config, CPU)
+    network = getattr(state.networks, player)
+    for each in state.networks:
+        each.requires_grad_(each is network)
+    values = terms_of(player, config, state.networks, a_batch(config, family(name)))
+    total_of(values).backward()
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+        assert parameter.grad.abs().max() > 0, key
+
+
+@every_family
+@pytest.mark.parametrize("player", PLAYERS)
+def test_terms_are_named_scalars_and_one_moves_the_player(name: str, player: str) -> None:
+    config = small(name)
+    state = State(config, CPU)
+    values = terms_of(player, config, state.networks, a_batch(config, family(name)))
+    names = [term.name for term, _ in values]
+    assert len(set(names)) == len(names)
+    assert all(value.shape == () for _, value in values)
+    assert all(term.every >= 1 for term, _ in values)
+    # A step in which no term is due would have nothing to minimise.
+    assert any(term.weight and term.every == 1 for term, _ in values)
+
+
+@every_family
+def test_pictures_lie_in_range_however_large_the_weights(name: str) -> None:
+    config = small(name)
+    state = State(config, CPU)
+    generator = state.networks.generator
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.mul_(30)
+        pictures = generator(*family(name).inputs(config, draws()))
+    assert pictures.abs().max() <= 1
+    assert pictures.max() > 0.9
+    assert pictures.min() < -0.9
+
+
+@every_family
+def test_the_inputs_change_the_pictures(name: str) -> None:
+    config = small(name)
+    generator = State(config, CPU).networks.generator.eval()
+    with torch.no_grad():
+        pictures = generator(*family(name).inputs(config, draws()))
+        others = generator(*family(name).inputs(config, draws(images=64)))
+    everything = torch.cat([pictures, others]).flatten(1)
+    assert len(everything.unique(dim=0)) == 2 * COUNT
+
+
+@every_family
+def test_in_evaluation_a_picture_does_not_depend_on_its_company(name: str) -> None:
+    config = small(name)
+    generator = State(config, CPU).networks.generator.double().eval()
+    inputs = tuple(value.double() for value in family(name).inputs(config, draws()))
+    with torch.no_grad():
+        together = generator(*inputs)
+        alone = torch.cat([generator(*(v[i : i + 1] for v in inputs)) for i in range(COUNT)])
+    torch.testing.assert_close(alone, together, rtol=0, atol=1e-12)
+
+
+@every_family
+def test_weights_depend_on_the_seed_alone(name: str) -> None:
+    config = small(name)
+    torch.manual_seed(1)
+    first = State(seeded(config, 5), CPU)
+    torch.manual_seed(2)
+    before = torch.get_rng_state()
+    again = State(seeded(config, 5), CPU)
+    assert torch.equal(torch.get_rng_state(), before)  # nor does it disturb anybody's numbers
+    other = State(seeded(config, 6), CPU)
+    for key, value in first.tensors().items():
+        assert torch.equal(value, again.tensors()[key]), key
+    for player in PLAYERS:
+        one, two = (weights(getattr(s.networks, player)) for s in (first, other))
+        # Some weights begin at 0 or 1 in every network.
+        assert (one != two).float().mean() > 0.5
+
+
+@every_family
+def test_a_network_is_saved_and_loaded_whole(name: str) -> None:
+    config = small(name)
+    chosen = family(name)
+    states = [State(seeded(config, seed), CPU) for seed in (0, 1)]
+    inputs = chosen.inputs(config, draws())
+    pictures = a_batch(config, chosen).real
+    outputs = []
+    for state in states:
+        # A forward pass in training moves whatever buffers there are.
+        if state is states[0]:
+            state.networks.discriminator(state.networks.generator(*inputs))
+        else:
+            for ours, theirs in zip(states[0].networks, state.networks, strict=True):
+                held = {k: v.contiguous() for k, v in ours.state_dict().items()}
+                theirs.load_state_dict(load(save(held)))
+        with torch.no_grad():
+            made = state.networks.generator.eval()(*inputs)
+            outputs.append((made, state.networks.discriminator.eval()(pictures)))
+    assert all(torch.equal(a, b) for a, b in zip(*outputs, strict=True))
+    fresh = State(seeded(config, 1), CPU).networks.generator.eval()
+    with torch.no_grad():
+        assert not torch.equal(fresh(*inputs), outputs[0][0])
+
+
+@every_family
+@pytest.mark.parametrize("player", PLAYERS)
+def test_the_memory_format_does_not_change_the_result(name: str, player: str) -> None:
+    config = small(name, data={"resolution": 32})
+    results = []
+    for memory in (torch.contiguous_format, torch.channels_last):
+        state = State(config, CPU)
+        for network in state.networks:
+            network.double().to(memory_format=memory)  # type: ignore[call-overload]
+        batch = a_batch(config, family(name))
+        wide = tuple(v.double() for v in batch.inputs)
+        batch = Batch(batch.real.double().contiguous(memory_format=memory), wide, batch.draws)
+        total = total_of(terms_of(player, config, state.networks, batch))
+        total.backward()
+        network = getattr(state.networks, player)
+        results.append([total.detach(), *(p.grad for p in network.parameters())])
+    torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-12)
+
+
+@every_family
+@pytest.mark.parametrize("player", PLAYERS)
+def test_bf16_stays_close_to_fp32(name: str, player: str) -> None:
+    config = small(name)
+    values, gradients = {}, {}
+    for precision in ("fp32", "bf16"):
+        state = State(config, CPU)
+        network = getattr(state.networks, player)
+        for each in state.networks:
+            each.requires_grad_(each is network)
+        with autocast(CPU, precision):
+            found = terms_of(player, config, state.networks, a_batch(config, family(name)))
+            total = total_of(found)
+        total.backward()
+        assert total.dtype == torch.float32
+        assert all(p.dtype == torch.float32 for p in network.parameters())
+        values[precision] = torch.stack([value.detach() for _, value in found])
+        gradients[precision] = torch.cat([p.grad.flatten() for p in network.parameters()])
+    assert not torch.equal(gradients["bf16"], gradients["fp32"])  # it was on
+    torch.testing.assert_close(values["bf16"], values["fp32"], rtol=0.02, atol=0.02)
+    cosine = torch.cosine_similarity(gradients["bf16"], gradients["fp32"], dim=0)
+    assert cosine > 0.98
+
+
+@every_family
+def test_pictures_in_bf16_are_close_to_those_in_fp32(name: str) -> None:
+    config = small(name, data={"resolution": 32})
+    state = State(config, CPU)
+    inputs = family(name).inputs(config, draws())
+    made = []
+    for precision in ("fp32", "bf16"):
+        with torch.no_grad(), autocast(CPU, precision):
+            made.append(state.networks.generator(*inputs).float())
+    assert not torch.equal(*made)
+    spread = made[0].std()
+    assert (made[0] - made[1]).abs().max() < 0.1 * spread
+
+
+@every_family
+def test_the_average_is_a_frozen_copy_that_follows(name: str) -> None:
+    config = small(name)
+    state = State(config, CPU)
+    start = {k: v.clone() for k, v in state.ema.state_dict().items()}
+    current = state.networks.generator.state_dict()
+    assert start.keys() == current.keys()
+    assert all(torch.equal(value, current[key]) for key, value in start.items())
+    assert not state.ema.training
+    assert not any(p.requires_grad for p in state.ema.parameters())
+    # A copy: what moves the network leaves the average alone until it is told.
+    with torch.no_grad():
+        for parameter in state.networks.generator.parameters():
+            parameter.add_(1)
+    assert all(torch.equal(v, start[k]) for k, v in state.ema.state_dict().items())
+    update_average(state.ema, state.networks.generator, 0.75)
+    for key, parameter in state.ema.named_parameters():
+        torch.testing.assert_close(parameter, start[key] + 0.25)
+    update_average(state.ema, state.networks.generator, 0.0)
+    assert torch.equal(weights(state.ema), weights(state.networks.generator))
+    pictures = state.ema(*family(name).inputs(config, draws()))
+    assert pictures.abs().max() <= 1
