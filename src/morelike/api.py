@@ -25,6 +25,9 @@ SHORT = ("images", "minutes", "seed", "device", "precision", "batch")
 """Keys of the `training` section that may be given without naming it."""
 
 
+DEFAULT_RECIPE = "dcgan"
+
+
 class Job(NamedTuple):
     """A training that is settled and checked, but not begun."""
 
@@ -49,7 +52,8 @@ def train(
 
     Args:
         source: a folder of pictures, or "toy:bicycles"; may be left out when a run goes on.
-        recipe: the name of a recipe or the path of a TOML file.
+        recipe: the name of a recipe or the path of a TOML file; a new run without one takes the
+            recipe "dcgan".
         out: the folder in which a numbered run folder is made.
         run: train in exactly this folder; if it holds a run, go on with it.
         readers: who is told about records, pictures and messages (`training/records.py`).
@@ -98,7 +102,8 @@ def settle(
         UserError: for anything that does not fit.
     """
     resumed = open_run(run) if run is not None and is_run(Path(run)) else None
-    chosen = recipes.find(recipe) if recipe is not None else None
+    wanted = recipe or (DEFAULT_RECIPE if resumed is None else None)
+    chosen = recipes.find(wanted) if wanted else None
     layers = [chosen.values() if chosen else {}, _sections(overrides)]
     if resumed is not None:
         stored = {k: v for k, v in resumed.config().items() if k not in STAMPS}
@@ -115,7 +120,8 @@ def settle(
     dataset = prepare(opened, config.data, progress)
     if resumed is not None:
         go_on(resumed, config, dataset)
-    label = chosen.name if chosen else f"{Path(opened.name).name or 'pictures'}-{config.family}"
+    name = chosen.name if chosen else "resumed"
+    label = name if recipe else f"{Path(opened.name).name}-{name}"
     return Job(config, dataset, label, chosen.name if chosen else None, resumed)
 
 

@@ -47,7 +47,11 @@ def write_json(path: Path, value: Any) -> None:
     Raises:
         ValueError: if `value` holds a NaN or an infinity, which JSON cannot carry.
     """
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    try:
+        data = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a path that is not UTF-8: only escapes can carry it
+        data = json.dumps(value, indent=2, allow_nan=False).encode()
+    write_bytes(path, data + b"\n")
 
 
 def read_json(path: Path) -> Any:

@@ -5,6 +5,7 @@ Nothing here imports torch until a command needs it, so that `--help` is immedia
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -50,6 +51,9 @@ def _one_line(error: Exception) -> str:
 
 def main() -> None:
     """Run the command line; errors that morelike explains become one line and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a path may hold what cannot be printed
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except MorelikeError as error:

@@ -64,7 +64,7 @@ class FolderSource:
 
     @property
     def name(self) -> str:
-        """The folder, as it was given."""
+        """The folder."""
         return str(self.path)
 
     def items(self, resolution: int) -> Sequence[Item]:
@@ -151,4 +151,4 @@ def open_source(source: str | os.PathLike[str]) -> Source:
         raise UserError(f"{text} is a file; give the folder that holds the pictures.")
     if not path.is_dir():
         raise UserError(f"there is no folder {text}; give a folder of pictures, or toy:bicycles.")
-    return FolderSource(path)
+    return FolderSource(path.absolute())
