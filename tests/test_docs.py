@@ -1,4 +1,4 @@
-"""What the documents say is true: commands run, quoted lines are in the code, named files are there."""
+"""What the documents say is true: commands run, quoted lines are code, named files are there."""
 
 from __future__ import annotations
 

@@ -102,7 +102,8 @@ class TrainingConfig(Section):
     """Pictures per step, over all processes."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     images: Annotated[int, Field(ge=1)] = 2_000_000
-    """Stop after this many real pictures shown (repeats count)."""
+    """Stop after this many real pictures shown: a batch per step, repeats counted, however many
+    updates the discriminator makes in a step."""
     minutes: Annotated[float, Field(gt=0)] | None = None
     """Stop after this many minutes of training, if that comes first."""
     discriminator_steps: Annotated[int, Field(ge=1, le=100)] = 1

@@ -58,7 +58,7 @@ class Run:
         Raises:
             UserError: if the folder is not a run.
         """
-        return self._json("config.json")
+        return self._json("config.json", "family", "recipe", "data", "training")
 
     def data(self) -> dict[str, Any]:
         """What it was trained on.
@@ -66,18 +66,22 @@ class Run:
         Raises:
             UserError: if the folder is not a run.
         """
-        return self._json("data.json")
+        return self._json("data.json", "source", "digest", "split")
 
     def metrics(self) -> list[dict[str, Any]]:
         """The records of metrics.jsonl; a last line that a killed process cut short is left out."""
         if not self.metrics_file.exists():
             return []
         records = []
-        for line in self.metrics_file.read_text(encoding="utf-8").splitlines():
+        text = self.metrics_file.read_text(encoding="utf-8", errors="replace")
+        for line in text.splitlines():
             try:
-                records.append(json.loads(line))
+                record = json.loads(line)
             except ValueError:
                 break
+            if not isinstance(record, dict) or "images" not in record:
+                break
+            records.append(record)
         return records
 
     @contextmanager
@@ -101,7 +105,7 @@ class Run:
         finally:
             lock.release()
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _json(self, name: str, *needed: str) -> dict[str, Any]:
         path = self.path / name
         try:
             value = files.read_json(path)
@@ -111,6 +115,9 @@ class Run:
             raise UserError(f"{path} cannot be read: {error}.") from error
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
             raise UserError(f"{path} was written by another version of morelike.")
+        missing = [key for key in needed if key not in value]
+        if missing:
+            raise UserError(f"{path} is damaged: it lacks {', '.join(missing)}.")
         return value
 
 

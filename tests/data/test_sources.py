@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import WritePictures
 from PIL import Image
 
+from conftest import WritePictures
 from morelike.data import sources
 from morelike.data.sources import FolderSource, ToySource, open_source
 from morelike.errors import UserError
@@ -137,7 +137,7 @@ def test_a_file_or_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
     with pytest.raises(UserError, match=r"a\.png is a file; give the folder"):
         open_source(tmp_path / "a.png")
-    with pytest.raises(UserError, match="there is no folder .*nowhere"):
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         open_source(tmp_path / "nowhere")
 
 

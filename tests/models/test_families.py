@@ -107,9 +107,13 @@ def test_shapes(name: str, resolution: int, channels: int) -> None:
 @every_family
 @pytest.mark.parametrize("player", PLAYERS)
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating", "least_squares", "hinge"])
-def test_every_parameter_of_the_player_gets_a_gradient(name: str, player: str, loss: str) -> None:
+@pytest.mark.parametrize("joint", [False, True])
+def test_every_parameter_of_the_player_gets_a_gradient(
+    name: str, player: str, loss: str, joint: bool
+) -> None:
+    objective = {"loss": loss, "joint_batch": joint}
     policy = ["color", "translation", "cutout"]
-    config = small(name, objective={"loss": loss}, augment={"policy": policy})
+    config = small(name, objective=objective, augment={"policy": policy})
     state = State(config, CPU)
     network = getattr(state.networks, player)
     for each in state.networks:
@@ -236,8 +240,9 @@ def test_the_memory_format_does_not_change_the_result(name: str, player: str) ->
 
 @every_family
 @pytest.mark.parametrize("player", PLAYERS)
-def test_bf16_stays_close_to_fp32(name: str, player: str) -> None:
-    config = small(name)
+@pytest.mark.parametrize("joint", [False, True])
+def test_bf16_stays_close_to_fp32(name: str, player: str, joint: bool) -> None:
+    config = small(name, objective={"joint_batch": joint})
     values, gradients = {}, {}
     for precision in ("fp32", "bf16"):
         state = State(config, CPU)

@@ -309,25 +309,36 @@ def discriminator_update(
     loss: str,
     smoothing: float,
     rates: Rates,
+    joint: bool,
 ) -> Update:
-    """D sees the real pictures, then the generated ones, each normalised for itself."""
+    """D sees the real pictures, then the generated ones, each normalised for itself.
+
+    Or, if `joint`, both in one batch, and batch norm mixes their statistics.
+    """
     made = generator_pass(generator, latents)
-    on_real = discriminator_pass(discriminator, real)
-    on_fake = discriminator_pass(discriminator | on_real.running, made.output)
-    value, slope_real, slope_fake = discriminator_loss(
-        loss, on_real.output, on_fake.output, smoothing
-    )
-    _, from_real = on_real.backward(slope_real)
-    _, from_fake = on_fake.backward(slope_fake)
-    gradients = {name: from_real[name] + from_fake[name] for name in from_real}
+    if joint:
+        on_both = discriminator_pass(discriminator, np.concatenate([real, made.output]))
+        real_logits, fake_logits = on_both.output[: len(real)], on_both.output[len(real) :]
+        value, *slopes = discriminator_loss(loss, real_logits, fake_logits, smoothing)
+        _, gradients = on_both.backward(np.concatenate(slopes))
+        running = on_both.running
+    else:
+        on_real = discriminator_pass(discriminator, real)
+        on_fake = discriminator_pass(discriminator | on_real.running, made.output)
+        real_logits, fake_logits = on_real.output, on_fake.output
+        value, *slopes = discriminator_loss(loss, real_logits, fake_logits, smoothing)
+        _, from_real = on_real.backward(slopes[0])
+        _, from_fake = on_fake.backward(slopes[1])
+        gradients = {name: from_real[name] + from_fake[name] for name in from_real}
+        running = on_fake.running
     moved, moments = adam(discriminator, gradients, moments, rates)
     return Update(
         value,
         gradients,
         generator | made.running,
-        discriminator | on_fake.running | moved,
+        discriminator | running | moved,
         moments,
-        (on_real.output, on_fake.output),
+        (real_logits, fake_logits),
     )
 
 
@@ -335,22 +346,29 @@ def generator_update(
     generator: Arrays,
     discriminator: Arrays,
     moments: Moments,
+    real: Array,
     latents: Array,
     loss: str,
     rates: Rates,
+    joint: bool,
 ) -> Update:
-    """The gradient flows through D, which stays as it is, into G."""
+    """The gradient flows through D, which stays as it is, into G.
+
+    If `joint`, the real pictures are in D's batch; they count only in its batch norm.
+    """
     made = generator_pass(generator, latents)
-    on_fake = discriminator_pass(discriminator, made.output)
-    value, slope = generator_loss(loss, on_fake.output)
-    on_pictures, _ = on_fake.backward(slope)
-    _, gradients = made.backward(on_pictures)
+    company = real if joint else real[:0]
+    seen = discriminator_pass(discriminator, np.concatenate([company, made.output]))
+    fake_logits = seen.output[len(company) :]
+    value, slope = generator_loss(loss, fake_logits)
+    on_pictures, _ = seen.backward(np.concatenate([np.zeros(len(company)), slope]))
+    _, gradients = made.backward(on_pictures[len(company) :])
     moved, moments = adam(generator, gradients, moments, rates)
     return Update(
         value,
         gradients,
         generator | made.running | moved,
-        discriminator | on_fake.running,
+        discriminator | seen.running,
         moments,
-        (on_fake.output,),
+        (fake_logits,),
     )

@@ -193,7 +193,9 @@ def test_twenty_sigkills_change_no_bit(tmp_path: Path, pictures: Callable[..., P
     )
     assert ended.returncode == 0, ended.stderr
     assert "finished before it could be killed: 0" in ended.stdout
-    straight = "import sys; from test_settings import train; train(*sys.argv[1:3], int(sys.argv[3]))"
+    straight = (
+        "import sys; from test_settings import train; train(*sys.argv[1:3], int(sys.argv[3]))"
+    )
     subprocess.run(
         [sys.executable, "-c", straight, str(source), str(tmp_path / "straight"), str(steps)],
         env=environment,

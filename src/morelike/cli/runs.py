@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from morelike.cli import console
+from morelike.errors import UserError
 
 if TYPE_CHECKING:
     from morelike.runs import Run
@@ -35,7 +36,12 @@ def list_all(
     """List the runs in a folder."""
     from morelike.runs import list_runs
 
-    summaries = [_summary(run) for run in list_runs(folder)]
+    summaries = []
+    for run in list_runs(folder):
+        try:
+            summaries.append(_summary(run))
+        except UserError as error:  # one that cannot be read must not hide the others
+            console.tell(str(error))
     if as_json:
         console.print_json(summaries)
         return

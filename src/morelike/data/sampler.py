@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-import torch
 
 from morelike.rng import rng
 
@@ -31,6 +30,6 @@ def indices(count: int, start: int, length: int, seed: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _permutation(count: int, turn: int, seed: int) -> np.ndarray:
-    order = torch.randperm(count, generator=rng(seed, turn, "order")).numpy()
+    order = rng(seed, turn, "order").permutation(count)
     order.setflags(write=False)
     return order

@@ -7,6 +7,7 @@ needs no network and no download. It sees texture and local form, not whether th
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,7 +19,7 @@ COARSEST = 16
 def sliced_wasserstein(
     real: Tensor,
     fake: Tensor,
-    generator: torch.Generator,
+    numbers: np.random.RandomState,
     patches: int = 64,
     directions: int = 128,
 ) -> float:
@@ -27,7 +28,7 @@ def sliced_wasserstein(
     Args:
         real: (N, C, H, W) in [-1, 1], H = W >= 16.
         fake: (N, C, H, W), equally many.
-        generator: where patches and directions are drawn from; the same seed, the same figure.
+        numbers: where patches and directions are drawn from; the same seed, the same figure.
         patches: taken from each picture at each level.
         directions: random projections per level.
 
@@ -41,14 +42,15 @@ def sliced_wasserstein(
         raise ValueError(f"sets of equal shape are needed, not {real.shape} and {fake.shape}")
     distances = []
     for level_real, level_fake in zip(_pyramid(real), _pyramid(fake), strict=True):
-        a = _descriptors(level_real, patches, generator)
-        b = _descriptors(level_fake, patches, generator)
+        reach = level_real.shape[-1] - PATCH + 1
+        corners = numbers.randint(reach, size=(2, len(real), patches))
+        a, b = (_patches(level, torch.from_numpy(corners)) for level in (level_real, level_fake))
         # The paper normalises each set by itself, which hides a wrong overall colour or contrast,
         # just what an early generator gets wrong. Here the real set is the measure of both.
         mean, spread = a.mean(dim=(0, 1)), a.std(dim=(0, 1)) + 1e-6
         a, b = ((x - mean).div(spread).flatten(1) for x in (a, b))
-        axes = torch.randn(a.shape[1], directions, generator=generator)
-        axes = (axes / axes.norm(dim=0)).to(a)
+        axes = torch.from_numpy(numbers.standard_normal((a.shape[1], directions))).to(a)
+        axes = axes / axes.norm(dim=0)
         projected = [(x @ axes).sort(dim=0).values for x in (a, b)]
         distances.append((projected[0] - projected[1]).abs().mean())
     return 1000 * torch.stack(distances).mean().item()
@@ -66,14 +68,11 @@ def _pyramid(pictures: Tensor) -> list[Tensor]:
     return [*levels, pictures]
 
 
-def _descriptors(level: Tensor, patches: int, generator: torch.Generator) -> Tensor:
-    """Patches at random places, (N * patches, 49, C)."""
-    count, channels, height, width = level.shape
-    top = torch.randint(height - PATCH + 1, (count, patches), generator=generator)
-    left = torch.randint(width - PATCH + 1, (count, patches), generator=generator)
+def _patches(level: Tensor, corners: Tensor) -> Tensor:
+    """The patches with these upper left corners, (2, N, n) rows and columns: (N * n, 49, C)."""
     offset = torch.arange(PATCH)
-    rows = (top[:, :, None] + offset)[:, :, :, None].to(level.device)
-    columns = (left[:, :, None] + offset)[:, :, None, :].to(level.device)
-    which = torch.arange(count, device=level.device)[:, None, None, None]
-    taken = level.permute(0, 2, 3, 1)[which, rows, columns]  # (N, patches, 7, 7, C)
-    return taken.reshape(-1, PATCH * PATCH, channels).float()
+    rows = (corners[0, :, :, None] + offset)[:, :, :, None].to(level.device)
+    columns = (corners[1, :, :, None] + offset)[:, :, None, :].to(level.device)
+    which = torch.arange(len(level), device=level.device)[:, None, None, None]
+    taken = level.permute(0, 2, 3, 1)[which, rows, columns]  # (N, n, 7, 7, C)
+    return taken.reshape(-1, PATCH * PATCH, level.shape[1]).float()

@@ -28,9 +28,8 @@ class Probe:
     """
 
     def __init__(self, dataset: Dataset, config: Config[Any, Any]) -> None:
-        chosen = rng(0, "probe").initial_seed() % len(dataset.train)
-        indices = np.roll(dataset.train, chosen)[:MOST]
-        self._real = _as_tensor(dataset.images[np.sort(indices)])
+        chosen = rng(0, "probe").permutation(dataset.train)[:MOST]
+        self._real = _as_tensor(dataset.images[np.sort(chosen)])
         self._config = config
 
     def distance(self, state: State) -> float:

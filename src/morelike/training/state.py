@@ -25,7 +25,7 @@ class State:
 
     def __init__(self, config: Config[Any, Any], device: torch.device) -> None:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(rng(config.training.seed, "weights").initial_seed())
+            torch.manual_seed(int(rng(config.training.seed, "weights").randint(2**31)))
             networks = family(config.family).build(config)
         for network in networks:
             # Convolutions on CPUs are up to twice as fast with channels last.
@@ -38,7 +38,7 @@ class State:
             "discriminator": _adam(networks.discriminator, config.optimizer.discriminator, device),
         }
         self.images = 0
-        """Real pictures shown, repeats counted."""
+        """Real pictures shown: a batch per step, repeats counted."""
         self.seconds = 0.0
         """Time spent training, over all the times that this run was resumed."""
         self.best: float | None = None

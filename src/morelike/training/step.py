@@ -68,16 +68,17 @@ def _update(
     number = state.images // config.training.batch
     terms_of: Callable[..., list[Term]] = getattr(family, f"{player}_terms")
     sums: dict[str, Tensor] = {}
-    parts = config.training.accumulation
+    rows = len(world.rows(config.training.batch))
     for batch in _parts(f"{player}.{turn}", shown, state, family, config, feed, world):
         with _precision(config, state):
             terms = [t for t in terms_of(config, state.networks, batch) if number % t.every == 0]
             values = [(term, term.function()) for term in terms]
             total = torch.stack([t.weight * t.every * v for t, v in values if t.weight]).sum()
-        (total / parts).backward()
+        share = batch.draws.count / rows  # parts may differ in size by what does not divide
+        (total * share).backward()
         shares = {f"{player}_{t.name}" if t.weight else t.name: v for t, v in values}
         for name, value in {f"loss_{player}": total, **shares}.items():
-            sums[name] = sums.get(name, 0) + value.detach() / parts
+            sums[name] = sums.get(name, 0) + value.detach() * share
     world.average_gradients(network.parameters())
     sums[f"gradient_norm_{player}"] = gradient_norm(network)
     metrics = world.average(sums)

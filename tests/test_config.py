@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from morelike.config import (
+    FREE_ON_RESUME,
+    RESOLUTIONS,
+    DataConfig,
+    differing_keys,
+    flatten,
+    merge,
+    parse_assignment,
+    read_toml,
+)
+from morelike.errors import UserError, nearest
+from morelike.models import configure
+
+
+def nested(name: str, value: Any) -> dict[str, Any]:
+    for key in reversed(name.split(".")):
+        value = {key: value}
+    return value
+
+
+def complaint(values: dict[str, Any]) -> str:
+    with pytest.raises(UserError) as caught:
+        configure(values, "settings")
+    text = str(caught.value)
+    assert "\n" not in text
+    assert text.endswith((".", "?"))
+    assert "pydantic" not in text
+    assert caught.value.exit_code == 2
+    return text
+
+
+def test_nothing_given_is_a_whole_configuration() -> None:
+    config = configure({})
+    values = flatten(config.model_dump(mode="json"))
+    assert values["family"] == "dcgan"
+    assert values["data.resolution"] == 64
+    assert values["training.batch"] == 64
+    assert values["generator.latent"] == 100
+    assert all(f"training.{key.split('.')[1]}" in values for key in FREE_ON_RESUME)
+
+
+def test_what_is_dumped_can_be_read_again() -> None:
+    config = configure({"augment": {"policy": ["color"]}, "training": {"minutes": 2.5}})
+    assert configure(config.model_dump(mode="json")) == config
+    assert configure(config.model_dump()) == config
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("trainig", "training"),
+        ("training.btach", "batch"),
+        ("training.learning_rates", "known: "),
+        ("data.resolutoin", "resolution"),
+        ("generator.widht", "width"),
+        ("discriminator.latent", "known: width"),
+        ("optimizer.generator.learning_rat", "learning_rate"),
+        ("optimizer.lr", "known: discriminator, generator"),
+        ("objective.los", "loss"),
+        ("augment.policies", "policy"),
+    ],
+)
+def test_unknown_keys_are_refused_with_the_nearest(name: str, near: str) -> None:
+    text = complaint(nested(name, 1))
+    assert f"settings: unknown key '{name}'" in text
+    assert near in text
+
+
+def test_an_unknown_family_is_refused_with_the_nearest() -> None:
+    assert "no family 'dcgam'; did you mean 'dcgan'" in complaint({"family": "dcgam"})
+    assert "no family '3'" in complaint({"family": 3})
+
+
+RANGES: list[tuple[str, list[Any], list[Any]]] = [
+    ("data.resolution", [*RESOLUTIONS], [0, -64, 8, 48, 63, 65, 512, "x", 64.5, None]),
+    ("data.channels", [1, 3, 4], [0, 2, 5, "rgb", None]),
+    ("data.mirror", [True, False], [2, "maybe", None]),
+    ("data.held_out", [0, 0.1, 0.5], [-0.1, 0.51, "x"]),
+    ("objective.loss", ["minimax", "hinge", "least_squares"], ["wasserstein", "", 1]),
+    ("objective.joint_batch", [True, False], [2, "maybe", None]),
+    ("objective.label_smoothing", [0, 0.1, 0.49], [-0.1, 0.5, 1]),
+    ("optimizer.generator.learning_rate", [1e-6, 1], [0, -1e-4, 1.1, float("nan")]),
+    ("optimizer.discriminator.beta1", [0, 0.9], [1, -0.1]),
+    ("optimizer.generator.beta2", [0, 0.999], [1, 2]),
+    ("optimizer.generator.epsilon", [1e-8], [0, -1, float("inf")]),
+    ("augment.policy", [[], ["color", "cutout", "translation"]], ["color", ["colour"], 3]),
+    ("augment.translation", [0.01, 0.5], [0, 0.6]),
+    ("augment.cutout", [0.01, 0.99], [0, 1]),
+    ("training.batch", [1, 7, 4096], [0, -1, 2.5, "many", None]),
+    ("training.seed", [0, 2**63 - 1], [-1, 2**63]),
+    ("training.images", [1, 10**12], [0, -5]),
+    ("training.minutes", [None, 0.01, 1e6], [0, -1, float("nan"), float("inf")]),
+    ("training.discriminator_steps", [1, 100], [0, 101]),
+    ("training.accumulation", [1, 2, 64], [0, -1]),
+    ("training.ema_half_life", [0, 1e6], [-1, float("inf")]),
+    ("training.ema_warmup", [0.01, 1], [0, 1.1]),
+    ("training.device", ["auto", "cuda:1"], [3, None]),
+    ("training.precision", ["auto", "fp32", "bf16"], ["fp16", "float32", 32]),
+    ("training.log_every", [1], [0]),
+    ("training.checkpoint_minutes", [0.01], [0]),
+    ("training.keep", [1, 1000], [0]),
+    ("generator.width", [1, 1024], [0, 1025]),
+    ("generator.latent", [1, 65536], [0, 65537]),
+    ("discriminator.width", [1, 1024], [0, 1025, "wide"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, good, _ in RANGES for value in good]
+)
+def test_values_in_range_are_kept(name: str, value: Any) -> None:
+    kept = flatten(configure(nested(name, value)).model_dump(mode="json"))[name]
+    assert kept == value
+    assert type(kept) is type(value) or isinstance(kept, float)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, _, bad in RANGES for value in bad]
+)
+def test_values_out_of_range_are_refused_by_name(name: str, value: Any) -> None:
+    text = complaint(nested(name, value))
+    assert text.startswith("settings: ")
+    assert name in text
+    assert str(value).strip("[']") in text  # what was given is shown
+
+
+def test_every_key_has_a_range_here() -> None:
+    known = set(flatten(configure({}).model_dump(mode="json")))
+    tested = {name for name, _, _ in RANGES}
+    twins = {"optimizer.generator.beta1", "optimizer.discriminator.beta2", "family"}
+    twins |= {"optimizer.discriminator.learning_rate", "optimizer.discriminator.epsilon"}
+    assert known - twins == tested
+
+
+def test_accumulation_divides_the_batch() -> None:
+    assert configure({"training": {"batch": 12, "accumulation": 3}}).training.accumulation == 3
+    text = complaint({"training": {"batch": 12, "accumulation": 5}})
+    assert text == "settings: training: accumulation 5 must divide batch 12."
+    assert "must divide batch 8" in complaint({"training": {"batch": 8, "accumulation": 16}})
+
+
+def test_smoothing_needs_a_loss_with_targets() -> None:
+    text = complaint({"objective": {"loss": "hinge", "label_smoothing": 0.1}})
+    assert "label_smoothing has no meaning for the hinge loss" in text
+    configure({"objective": {"loss": "hinge"}})
+    configure({"objective": {"loss": "least_squares", "label_smoothing": 0.1}})
+
+
+def test_every_mistake_is_named_at_once() -> None:
+    text = complaint({"training": {"batch": 0, "sed": 1}, "data": {"channels": 2}})
+    assert all(part in text for part in ("training.batch", "'training.sed'", "data.channels"))
+
+
+@pytest.mark.parametrize("section", ["data", "training", "generator", "optimizer.generator"])
+def test_a_section_is_not_a_value(section: str) -> None:
+    assert section in complaint(nested(section, 5))
+
+
+def test_configurations_are_frozen() -> None:
+    config = configure({})
+    with pytest.raises(ValidationError, match="frozen"):
+        config.family = "other"  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ValidationError, match="frozen"):
+        config.training.batch = 3
+    with pytest.raises(ValidationError, match="frozen"):
+        DataConfig().resolution = 16
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("training.batch=32", {"training": {"batch": 32}}),
+        (" training . batch = 32 ", {"training": {"batch": 32}}),
+        ("a.b.c=1e-4", {"a": {"b": {"c": 1e-4}}}),
+        ("data.mirror=true", {"data": {"mirror": True}}),
+        ("data.mirror=True", {"data": {"mirror": "True"}}),
+        ("objective.loss=hinge", {"objective": {"loss": "hinge"}}),
+        ("objective.loss='hinge'", {"objective": {"loss": "hinge"}}),
+        ('augment.policy=["color", "cutout"]', {"augment": {"policy": ["color", "cutout"]}}),
+        ("family=dcgan", {"family": "dcgan"}),
+        ("training.device=cuda:1", {"training": {"device": "cuda:1"}}),
+        ("a.b=x=y", {"a": {"b": "x=y"}}),
+        ("a.b=", {"a": {"b": ""}}),
+        ("generator={width=3}", {"generator": {"width": 3}}),
+    ],
+)
+def test_assignments_are_toml_or_plain_text(text: str, values: dict[str, Any]) -> None:
+    assert parse_assignment(text) == values
+
+
+@pytest.mark.parametrize("text", ["", "training.batch", "=3", ".batch=3", "a..b=3", "training.=3"])
+def test_what_is_no_assignment_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"is not of the form section\.key=value"):
+        parse_assignment(text)
+
+
+def test_layers_are_laid_over_each_other() -> None:
+    below = {"a": {"x": 1, "y": {"z": 2}}, "b": [1]}
+    above = {"a": {"y": {"w": 3}, "x": 4}, "b": [2], "c": None}
+    assert merge(below, above) == {"a": {"x": 4, "y": {"z": 2, "w": 3}}, "b": [2], "c": None}
+    assert below == {"a": {"x": 1, "y": {"z": 2}}, "b": [1]}
+    assert above["a"] == {"y": {"w": 3}, "x": 4}
+    assert merge() == {}
+    assert merge({"a": 1}, {"a": {"x": 2}}) == {"a": {"x": 2}}
+    assert merge({"a": {"x": 2}}, {"a": 1}) == {"a": 1}
+
+
+def test_flat_names_are_dotted() -> None:
+    assert flatten({"a": {"b": 1, "c": {"d": [2]}}, "e": None}) == {
+        "a.b": 1,
+        "a.c.d": [2],
+        "e": None,
+    }
+    assert flatten({}) == {}
+
+
+def test_differing_keys_are_named_in_order() -> None:
+    one = configure({"training": {"batch": 8}, "generator": {"width": 3}})
+    other = configure({"training": {"batch": 16}, "data": {"mirror": True}})
+    assert differing_keys(one, other) == ["data.mirror", "generator.width", "training.batch"]
+    assert differing_keys(one, one) == []
+
+
+def test_bad_toml_is_a_sentence() -> None:
+    assert read_toml("[a]\nb = 1", "here") == {"a": {"b": 1}}
+    for text in ("a = ", "[a", "a = 1\na = 2", "\x00"):
+        with pytest.raises(UserError, match=r"mine\.toml is not valid TOML: ") as caught:
+            read_toml(text, "mine.toml")
+        assert "\n" not in str(caught.value)
+
+
+def test_the_nearest_name_or_all_of_them() -> None:
+    assert nearest("rose-dcgan", ["roses-dcgan", "bicycles"]) == "did you mean 'roses-dcgan'?"
+    assert nearest("qqqq", ["b", "a"]) == "known: a, b"

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from morelike import recipes
+from morelike.api import train
+from morelike.cli.console import overrides
+from morelike.config import flatten
+from morelike.errors import UserError
+from morelike.models import configure
+
+NAMES = recipes.names()
+
+
+def test_the_recipes_are_there() -> None:
+    assert {"bicycles", "roses-dcgan"} <= set(NAMES)
+    assert sorted(NAMES) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_is_valid_and_has_a_title(name: str) -> None:
+    recipe = recipes.find(name)
+    assert recipe.name == name
+    assert recipe.text.startswith("# ")
+    assert len(recipe.title) > 10
+    assert not recipe.title.startswith("#")
+    assert recipe.text.endswith("\n")
+    assert max(map(len, recipe.text.splitlines())) <= 100
+    config = configure(recipe.values(), name)
+    # What the file says is what the configuration has.
+    resolved = flatten(config.model_dump(mode="json"))
+    for key, value in flatten(recipe.values()).items():
+        assert resolved[key] == value
+
+
+def test_no_two_recipes_have_one_title() -> None:
+    titles = [recipes.find(name).title for name in NAMES]
+    assert len(set(titles)) == len(titles)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_trains(
+    name: str, pictures_folder: Path, tmp_path: Path, tiny_options: list[str]
+) -> None:
+    settings: dict[str, Any] = overrides(tiny_options[1::2])
+    run = train(pictures_folder, name, out=tmp_path, **settings)
+    assert run.name == f"00001-{name}"
+    assert run.config()["recipe"] == name
+    last = run.metrics()[-1]
+    assert (last["images"], last["step"]) == (16, 2)
+    assert [checkpoint.images for checkpoint in run.checkpoints.all()] == [0, 16]
+    asked = flatten(recipes.find(name).values()).keys() - flatten(settings).keys()
+    stored, wanted = flatten(run.config()), flatten(recipes.find(name).values())
+    assert {key: stored[key] for key in asked} == {key: wanted[key] for key in asked}
+
+
+def test_a_file_is_a_recipe(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("# Käse\n[training]\nbatch = 3\n", encoding="utf-8")
+    recipe = recipes.find(str(tmp_path / "mine.toml"))
+    assert (recipe.name, recipe.title) == ("mine", "Käse")
+    assert recipe.values() == {"training": {"batch": 3}}
+    (tmp_path / "other").write_text("")
+    other = recipes.find(str(tmp_path / "other"))
+    assert (other.name, other.title, other.values()) == ("other", "", {})
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no recipe 'rose-dcgan'; did you mean 'roses-dcgan'"):
+        recipes.find("rose-dcgan")
+    with pytest.raises(UserError, match=r"no recipe 'zzzzzz'; known: bicycles, "):
+        recipes.find("zzzzzz")
+    with pytest.raises(UserError, match=r"recipe file .*nowhere\.toml cannot be read"):
+        recipes.find(str(tmp_path / "nowhere.toml"))
+
+
+def test_a_file_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[training\n")
+    with pytest.raises(UserError, match="recipe bad is not valid TOML"):
+        recipes.find(str(tmp_path / "bad.toml")).values()
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="cannot be read"):
+        recipes.find(str(tmp_path / "bytes.toml"))
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(UserError, match="cannot be read"):
+        recipes.find(str(tmp_path / "folder.toml"))
