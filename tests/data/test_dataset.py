@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shutil
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -365,13 +366,22 @@ def test_two_processes_may_prepare_the_same(
     assert [path.name for path in data.path.parent.iterdir()] == [data.path.name]
 
 
-def test_warning_filters_are_left_as_they_were(
-    tmp_path: Path, write_pictures: WritePictures
+def test_warning_filters_are_only_touched_by_the_main_thread_and_put_back(
+    pictures_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write_pictures(tmp_path / "p", 60, width=120, height=120)
+    # There is one list of them for all threads: two that set and restore it in turns leave it
+    # changed, but only now and then. So what is watched is who does it.
+    threads: list[threading.Thread] = []
+
+    class Watched(warnings.catch_warnings):  # pyright: ignore[reportMissingTypeArgument]
+        def __enter__(self) -> Any:
+            threads.append(threading.current_thread())
+            return super().__enter__()
+
     before = list(warnings.filters)
-    for resolution in (16, 32, 64):
-        ready(folder, resolution=resolution)
+    monkeypatch.setattr(warnings, "catch_warnings", Watched)
+    ready(pictures_folder)
+    assert set(threads) == {threading.main_thread()}
     assert warnings.filters == before
 
 
