@@ -74,7 +74,7 @@ def test_unknown_keys_are_refused_with_the_nearest(name: str, near: str) -> None
 
 
 def test_an_unknown_family_is_refused_with_the_nearest() -> None:
-    assert "no family 'dcgam'; did you mean 'dcgan'" in complaint({"family": "dcgam"})
+    assert "no family 'dcgam'; the nearest is 'dcgan'" in complaint({"family": "dcgam"})
     assert "no family '3'" in complaint({"family": 3})
 
 
@@ -237,5 +237,5 @@ def test_bad_toml_is_a_sentence() -> None:
 
 
 def test_the_nearest_name_or_all_of_them() -> None:
-    assert nearest("rose-dcgan", ["roses-dcgan", "bicycles"]) == "did you mean 'roses-dcgan'?"
+    assert nearest("rose-dcgan", ["roses-dcgan", "bicycles"]) == "the nearest is 'roses-dcgan'"
     assert nearest("qqqq", ["b", "a"]) == "known: a, b"

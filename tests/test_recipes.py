@@ -68,7 +68,7 @@ def test_a_file_is_a_recipe(tmp_path: Path) -> None:
 
 
 def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no recipe 'rose-dcgan'; did you mean 'roses-dcgan'"):
+    with pytest.raises(UserError, match="no recipe 'rose-dcgan'; the nearest is 'roses-dcgan'"):
         recipes.find("rose-dcgan")
     with pytest.raises(UserError, match=r"no recipe 'zzzzzz'; known: bicycles, "):
         recipes.find("zzzzzz")

@@ -15,11 +15,11 @@ from morelike.distributed import World, world
 from morelike.errors import UserError
 from morelike.models import configure
 from morelike.runs import Run, create_run, is_run, open_run
-from morelike.sampling import STAMPS
+from morelike.sampling import stored_config
 from morelike.training import loop
 from morelike.training.plan import Plan, make_plan
 from morelike.training.records import Reader
-from morelike.training.resume import begin, go_on, resolve
+from morelike.training.resume import begin, check_fits, resolve
 
 SHORT = ("images", "minutes", "seed", "device", "precision", "batch")
 """Keys of the `training` section that may be given without naming it."""
@@ -106,7 +106,7 @@ def settle(
     chosen = recipes.find(wanted) if wanted else None
     layers = [chosen.values() if chosen else {}, _sections(overrides)]
     if resumed is not None:
-        stored = {k: v for k, v in resumed.config().items() if k not in STAMPS}
+        stored = stored_config(resumed.config(), str(resumed.path)).model_dump(mode="json")
         # With a recipe, every key that it leaves out means its default, and is compared as that;
         # what "auto" once meant is part of the run.
         kept = {"training": {"precision": stored["training"]["precision"]}} if chosen else stored
@@ -119,7 +119,7 @@ def settle(
     opened = open_source(source)
     dataset = prepare(opened, config.data, progress)
     if resumed is not None:
-        go_on(resumed, config, dataset)
+        check_fits(resumed, config, dataset)
     name = chosen.name if chosen else "resumed"
     label = name if recipe else f"{Path(opened.name).name}-{name}"
     return Job(config, dataset, label, chosen.name if chosen else None, resumed)

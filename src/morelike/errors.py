@@ -34,8 +34,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A clause that helps after a wrong name: the closest known one, or all of them.
 
     >>> nearest("rose-dcgan", ["roses-dcgan", "bicycles"])
-    "did you mean 'roses-dcgan'?"
+    "the nearest is 'roses-dcgan'"
     """
     options = sorted(known)
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(options)}"
+    return f"the nearest is '{close[0]}'" if close else f"known: {', '.join(options)}"

@@ -158,14 +158,11 @@ def create_run(root: str | os.PathLike[str], name: str) -> Run:
     slug = re.sub(r"[^\w.]+", "-", name).strip("-.") or "run"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        while True:
+        with FileLock(root / ".numbering.lock"):  # two processes never get the same number
             taken = [int(m[1]) for p in root.iterdir() if (m := NUMBERED.match(p.name))]
             path = root / f"{max(taken, default=0) + 1:05d}-{slug}"
-            try:
-                path.mkdir()
-            except FileExistsError:
-                continue  # another process took the number just now
-            return Run(path)
+            path.mkdir()
+        return Run(path)
     except OSError as error:
         raise cannot_write(root, error) from error
 

@@ -167,6 +167,8 @@ def write_samples(
     Raises:
         UserError: if they cannot be written.
     """
+    if grid is not None and grid.suffix.lower() != ".png":
+        raise UserError(f"the grid is written as PNG; name it {grid.with_suffix('.png')}.")
     kept: list[np.ndarray] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -375,7 +375,7 @@ def test_sources_that_cannot_be_used(
         (tmp_path / "empty" / name).write_text("some text")
     assert "no picture that can be read" in refused("train", tmp_path / "empty")
     assert "a.jpg: not a picture in a known format" in refused("train", tmp_path / "empty")
-    assert "did you mean 'bicycles'" in refused("train", "toy:bicycle")
+    assert "the nearest is 'bicycles'" in refused("train", "toy:bicycle")
     assert "from 2 to 1000000" in refused("train", "toy:bicycles:1")
     assert "there is no folder two lines" in refused("train", "two\nlines")
     assert "name too long" in refused("train", "x" * 5000, code=1)
@@ -383,12 +383,12 @@ def test_sources_that_cannot_be_used(
 
 
 SETTINGS = [
-    (["--recipe", "rose-dcgan"], "no recipe 'rose-dcgan'; did you mean 'roses-dcgan'?"),
+    (["--recipe", "rose-dcgan"], "no recipe 'rose-dcgan'; the nearest is 'roses-dcgan'"),
     (["--recipe", "nowhere.toml"], "nowhere.toml cannot be read"),
-    (["--set", "training.btach=3"], "unknown key 'training.btach', did you mean 'batch'?"),
-    (["--set", "trianing.batch=3"], "unknown key 'trianing', did you mean 'training'?"),
+    (["--set", "training.btach=3"], "unknown key 'training.btach', the nearest is 'batch'"),
+    (["--set", "trianing.batch=3"], "unknown key 'trianing', the nearest is 'training'"),
     (["--set", "btach=3"], "unknown key 'btach'"),
-    (["--set", "family=dcgam"], "no family 'dcgam'; did you mean 'dcgan'?"),
+    (["--set", "family=dcgam"], "no family 'dcgam'; the nearest is 'dcgan'"),
     (["--set", "training.batch=0"], "training.batch should be greater than or equal to 1 (got 0)"),
     (["--set", "training.batch=many"], "training.batch should be a valid integer"),
     (["--set", "generator.width=9999"], "generator.width should be less than or equal to 1024"),
@@ -433,7 +433,7 @@ def test_recipe_files_that_cannot_be_used(
     for text, said in (
         ("[training\nbatch = 3\n", "recipe mine is not valid TOML"),
         ("batch = = 3", "recipe mine is not valid TOML"),
-        ("[training]\nbacth = 3", "recipe mine: unknown key 'training.bacth', did you mean"),
+        ("[training]\nbacth = 3", "recipe mine: unknown key 'training.bacth', the nearest is"),
         ("[data]\nresolution = 65", "data.resolution: must be one of"),
         ("training = 3", "training should be a valid dictionary"),
     ):
@@ -631,7 +631,7 @@ def test_a_saved_recipe_trains_under_its_own_name(
 
 
 def test_unknown_recipes_are_refused(refused: Callable[..., str]) -> None:
-    assert "did you mean 'bicycles'?" in refused("recipes", "show", "bicycle")
+    assert "the nearest is 'bicycles'" in refused("recipes", "show", "bicycle")
     assert "known: " in refused("recipes", "show", "qqqqqqqq")
 
 

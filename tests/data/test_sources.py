@@ -129,7 +129,7 @@ def test_a_toys_count_must_be_a_number_in_range(count: str) -> None:
 
 
 def test_unknown_toys_are_refused_with_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean 'bicycles'"):
+    with pytest.raises(UserError, match="the nearest is 'bicycles'"):
         open_source("toy:bicycle").items(16)
 
 

@@ -297,7 +297,7 @@ def test_a_toy_set_is_lazy_and_keyed() -> None:
 
 
 def test_an_unknown_toy_names_the_nearest() -> None:
-    with pytest.raises(UserError, match=r"bicicle.*did you mean 'bicycles'"):
+    with pytest.raises(UserError, match=r"bicicle.*the nearest is 'bicycles'"):
         toy("bicicle", 1, 64)
     with pytest.raises(UserError, match="bicycles"):
         toy("zzz", 1, 64)

@@ -81,7 +81,7 @@ def test_there_is_a_family() -> None:
 
 
 def test_an_unknown_family_names_the_nearest() -> None:
-    with pytest.raises(UserError, match="did you mean 'dcgan'"):
+    with pytest.raises(UserError, match="the nearest is 'dcgan'"):
         family("dc-gan")
 
 

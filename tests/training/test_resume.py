@@ -237,3 +237,26 @@ def test_ctrl_c_saves_and_the_run_goes_on_as_if_nothing_had_been(
     assert steps >= 1
     whole = train(source, tmp_path / "whole", steps)
     assert_same_bits(final(run), final(whole))
+
+
+def test_a_dry_run_and_a_locked_run_change_nothing(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    run = train(pictures(20), tmp_path / "run", 2)
+    before = run.config()
+    morelike.plan(run=run.path, images=999)
+    assert run.config() == before
+    with run.locked(), pytest.raises(UserError, match="another process is training"):
+        morelike.train(run=run.path, images=999)
+    assert run.config() == before
+
+
+def test_a_spent_run_says_that_nothing_is_left(
+    tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    run = train(pictures(20), tmp_path / "run", 3)
+    before = final(run)
+    said: list[str] = []
+    morelike.train(run=run.path, readers=[Listener(said)])
+    assert any("nothing left to do: 24 of 24 images" in text for text in said)
+    assert_same_bits(final(run), before)

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ from morelike.errors import MorelikeError, UserError
 
 SCHEMA = 1
 FEWEST = 2
+UNFINISHED = ".writing-"
 WINDOW = 512  # items in flight at once, so that memory stays bounded
 
 T = TypeVar("T")
@@ -165,7 +167,8 @@ def _build(
 ) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".writing-"))
+        _remove_leftovers(path.parent)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=UNFINISHED))
     except OSError as error:
         raise _cannot_cache(error) from error
     try:
@@ -200,6 +203,13 @@ def _build(
         raise _cannot_cache(error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes left; anything younger than a day may be another's work."""
+    for leftover in folder.glob(f"{UNFINISHED}*"):
+        if time.time() - leftover.stat().st_mtime > 86_400:
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _decode_all(

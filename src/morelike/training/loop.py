@@ -21,7 +21,7 @@ from morelike.training.feed import Feed
 from morelike.training.interruption import Interruption, interruptions
 from morelike.training.keeper import Keeper
 from morelike.training.records import Meter, MetricsFile, Reader, TensorBoard
-from morelike.training.resume import resolve
+from morelike.training.resume import note_settings, resolve
 from morelike.training.session import Session
 from morelike.training.state import State
 from morelike.training.step import step
@@ -53,6 +53,7 @@ def train(
         keeper = Keeper(session)
         keeper.restore()
         if world.is_main:
+            note_settings(run, config)
             for reader in (MetricsFile(run, session.state.images), TensorBoard(run)):
                 closing.callback(reader.close)
                 session.readers.append(reader)

@@ -49,15 +49,14 @@ def begin(run: Run, config: Config[Any, Any], dataset: Dataset, recipe: str | No
         raise cannot_write(run.path, error) from error
 
 
-def go_on(run: Run, config: Config[Any, Any], dataset: Dataset) -> None:
-    """Check that a run may go on with this configuration and these pictures; note what changed.
+def check_fits(run: Run, config: Config[Any, Any], dataset: Dataset) -> None:
+    """Check that a run may go on with this configuration and these pictures.
 
     Raises:
         UserError: naming the keys that differ, or the other data set.
     """
     before = stored_config(run.config(), str(run.path / "config.json"))
-    changed = differing_keys(before, config)
-    fixed = [key for key in changed if key not in FREE_ON_RESUME]
+    fixed = [key for key in differing_keys(before, config) if key not in FREE_ON_RESUME]
     if fixed:
         raise UserError(
             f"{run.path} was trained with other values of {', '.join(fixed)}; "
@@ -68,5 +67,10 @@ def go_on(run: Run, config: Config[Any, Any], dataset: Dataset) -> None:
             f"{run.path} was trained on other pictures ({run.data()['source']}) than those in "
             f"{dataset.source}; start a new run for these."
         )
-    if changed:
-        files.write_json(run.path / "config.json", run.config() | config.model_dump(mode="json"))
+
+
+def note_settings(run: Run, config: Config[Any, Any]) -> None:
+    """Write what the run goes on with, such as a longer budget, into its `config.json`."""
+    stored, settings = run.config(), config.model_dump(mode="json")
+    if stored | settings != stored:
+        files.write_json(run.path / "config.json", stored | settings)
