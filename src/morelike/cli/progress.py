@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from morelike.cli.console import duration
 
+SECONDS_BETWEEN_LINES = 30.0
+"""Where there is no terminal, such as in a log file, a line is printed this often."""
+
 
 class TrainingBar:
     """Images seen, speed, time left, both losses, D's mean probability on real and fake."""
@@ -17,17 +21,43 @@ class TrainingBar:
     def __init__(self, console: Console, images: int, minutes: float | None) -> None:
         self._console, self._images, self._minutes = console, images, minutes
         self._bar = Progress(
-            BarColumn(bar_width=24),
-            TextColumn("{task.description}"),
-            console=console,
-            expand=False,
+            BarColumn(bar_width=24), TextColumn("{task.description}"), console=console
         )
         self._task = self._bar.add_task("starting", total=1.0)
-        if console.is_terminal:  # elsewhere only its last state shows, and only if there is one
+        self._last, self._next_line = "", 0.0
+        if console.is_terminal:
             self._bar.start()
 
     def record(self, record: dict[str, Any]) -> None:
         """Show the newest numbers."""
+        self._last, done = self._describe(record)
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=min(done, 1.0), description=self._last)
+        elif time.monotonic() >= self._next_line:
+            self._print_last()
+            self._next_line = time.monotonic() + SECONDS_BETWEEN_LINES
+
+    def picture(self, name: str, picture: np.ndarray, images: int) -> None:
+        """Not for this reader."""
+
+    def message(self, text: str) -> None:
+        """Print a sentence above the bar."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Leave the last numbers standing."""
+        if self._console.is_terminal:
+            self._bar.stop()
+        else:
+            self._print_last()
+
+    def _print_last(self) -> None:
+        if self._last:
+            self._console.print(self._last, markup=False, soft_wrap=True)
+        self._last = ""
+
+    def _describe(self, record: dict[str, Any]) -> tuple[str, float]:
+        """The line for a record, and how much of the budget is used, from 0 to 1."""
         left = (self._images - record["images"]) / max(record["images_per_second"], 1e-9)
         done = record["images"] / self._images
         if self._minutes is not None:
@@ -43,17 +73,4 @@ class TrainingBar:
         if "probability_real" in record:
             text += f"  D(real) {record['probability_real']:.2f}"
             text += f" D(fake) {record['probability_fake']:.2f}"
-        self._bar.start()
-        self._bar.update(self._task, completed=min(done, 1.0), description=text)
-
-    def picture(self, name: str, picture: np.ndarray, images: int) -> None:
-        """Not for this reader."""
-
-    def message(self, text: str) -> None:
-        """Print a sentence above the bar."""
-        self._console.print(text, markup=False, soft_wrap=True)
-
-    def close(self) -> None:
-        """Leave the last state of the bar standing."""
-        if self._bar.live.is_started:
-            self._bar.stop()
+        return text, done

@@ -77,6 +77,8 @@ def train(
         run = open_run(resume).path
     from morelike import api
     from morelike.cli.progress import TrainingBar
+    from morelike.distributed import world
+    from morelike.training import loop
 
     settings: dict[str, Any] = console.overrides(assignments or [])
     options = {
@@ -93,14 +95,19 @@ def train(
         _print_plan(plan.as_dict(), as_json)
         return
 
-    with api.world() as here:
+    with world() as here:
         with console.preparing() as progress:
             job = api.settle(source, recipe, run, progress, settings)
         target = api.open_folder(job, here, out, run)
         budget = job.config.training
         bars = [TrainingBar(stderr, budget.images, budget.minutes)] if here.is_main else []
+        if stderr.is_terminal and here.is_main:
+            console.tell(
+                f"training in {target.path} on {len(job.dataset.train)} pictures, "
+                f"{len(job.dataset.held_out)} held out; Ctrl-C saves and stops"
+            )
         try:
-            api.loop.train(target, job.config, job.dataset, bars, here)
+            loop.train(target, job.config, job.dataset, bars, here)
         finally:
             for bar in bars:
                 bar.close()
