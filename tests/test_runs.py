@@ -62,21 +62,11 @@ def test_many_at_once_get_a_folder_each(tmp_path: Path) -> None:
     assert sorted(run.name for run in made) == [f"{number:05d}-x" for number in range(1, 41)]
 
 
-def test_a_number_taken_meanwhile_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mkdir = Path.mkdir
-    lost: list[Path] = []
-
-    def slow(self: Path, *args: int, **kwargs: bool) -> None:
-        if self.name == "00001-x" and not lost:
-            lost.append(self)
-            mkdir(self)  # another process is faster
-        mkdir(self, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "mkdir", slow)
-    assert create_run(tmp_path, "x").name == "00002-x"
-    assert lost
+def test_runs_of_different_names_begun_at_once_get_different_numbers(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda i: create_run(tmp_path, f"run{i}"), range(24)))
+    assert sorted(run.name[:5] for run in made) == [f"{number:05d}" for number in range(1, 25)]
+    assert len(list(tmp_path.iterdir())) == 24
 
 
 def test_a_place_where_no_folder_can_be_made_is_said(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ class AugmentConfig(Section):
 class TrainingConfig(Section):
     """The loop around the step."""
 
-    batch: Annotated[int, Field(ge=1)] = 64
+    batch: Annotated[int, Field(ge=1, le=2**20)] = 64
     """Pictures per step, over all processes."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     images: Annotated[int, Field(ge=1)] = 2_000_000

@@ -85,7 +85,9 @@ def read_png(path: Path) -> np.ndarray:
 def write_gif(path: Path, frames: Sequence[np.ndarray], seconds: float = 8.0) -> None:
     """An endless GIF of (H, W, 3) frames, played in `seconds` with a rest on the last one."""
     step = max(40, round(1000 * seconds / len(frames)))
-    images = [Image.fromarray(frame).quantize(128, dither=Image.Dither.NONE) for frame in frames]
+    # Median cut, the default, would spend nearly the whole palette on a white background.
+    method, dither = Image.Quantize.MAXCOVERAGE, Image.Dither.NONE
+    images = [Image.fromarray(f).quantize(256, method=method, dither=dither) for f in frames]
     durations = [step] * (len(images) - 1) + [2000]
     buffer = io.BytesIO()
     images[0].save(

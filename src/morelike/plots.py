@@ -47,6 +47,8 @@ def plot_losses(path: Path, records: Sequence[dict[str, Any]], title: str) -> No
         axis.legend(loc="upper right", frameon=False)
         if "probability_real" in keys:
             axis.set_ylim(0, 1)
+        if "distance" in keys:
+            axis.set_yscale("log")  # it falls tenfold at once, and what counts comes after
     axes[-1].set_xlabel("real pictures shown")
     figure.suptitle(title)
     buffer = io.BytesIO()

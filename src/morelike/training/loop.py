@@ -54,7 +54,8 @@ def train(
         keeper.restore()
         if world.is_main:
             note_settings(run, config)
-            for reader in (MetricsFile(run, session.state.images), TensorBoard(run)):
+            seen = session.state.images
+            for reader in (MetricsFile(run, seen), TensorBoard(run, seen)):
                 closing.callback(reader.close)
                 session.readers.append(reader)
         loop(session, keeper, interruption)

@@ -100,10 +100,12 @@ class MetricsFile:
 class TensorBoard:
     """Writes TensorBoard's event files from the same records; the step axis is images seen."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, images: int) -> None:
+        """Go on after `images`: TensorBoard then drops the points of steps that are taken again."""
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(run.path / "tensorboard"))
+        purge = images + 1 if images else None
+        self._writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=purge)
 
     def record(self, record: Record) -> None:
         """Add a point to every curve."""
