@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -255,3 +257,25 @@ def test_a_file_of_tensors_that_is_none_is_refused(tmp_path: Path) -> None:
     for name in ("bad", "pickle", "nowhere"):
         with pytest.raises(DamagedCheckpoint, match="cannot be read"):
             read_tensors(tmp_path / name)
+
+
+LIMITED = """
+import errno, resource, sys
+from pathlib import Path
+import torch
+from morelike.checkpoint import save_tensors
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    save_tensors(Path(sys.argv[1]), {"x": torch.zeros(100_000)})
+except OSError as error:
+    sys.exit(0 if error.errno == errno.EFBIG else 3)
+sys.exit(4)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits the size of files, as POSIX systems can")
+def test_what_the_system_refuses_to_write_is_its_own_error(tmp_path: Path) -> None:
+    """safetensors wraps such errors in one of its own, which nobody else would understand."""
+    arguments = [sys.executable, "-c", LIMITED, str(tmp_path / "state.safetensors")]
+    assert subprocess.run(arguments, timeout=120).returncode == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,8 +95,18 @@ def read_tensors(path: Path, prefix: str = "", device: str = "cpu") -> dict[str,
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write tensors to a safetensors file and flush it to the disk."""
-    save_file({name: _plain(tensor) for name, tensor in tensors.items()}, path)
+    """Write tensors to a safetensors file and flush it to the disk.
+
+    Raises:
+        OSError: as the file system does, such as when the disk is full.
+    """
+    try:
+        save_file({name: _plain(tensor) for name, tensor in tensors.items()}, path)
+    except SafetensorError as error:  # it wraps the system's error in a text
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

@@ -59,8 +59,8 @@ def train(
                 closing.callback(reader.close)
                 session.readers.append(reader)
         loop(session, keeper, interruption)
-    if world.is_main:
-        outputs.save_summary(run)
+        if world.is_main:
+            outputs.save_summary(run)
     if interruption:
         raise Interrupted(
             f"stopped at {session.state.images} images with everything saved; "
