@@ -112,7 +112,7 @@ def settle(
         kept = {"training": {"precision": stored["training"]["precision"]}} if chosen else stored
         layers.insert(0, kept)
         source = source if source is not None else resumed.data()["source"]
-    where = f"recipe {wanted}" if recipe else "settings"
+    where = f"recipe {chosen.name}" if recipe and chosen else "settings"
     config, _ = resolve(configure(merge(*layers), where))
     if source is None:
         raise UserError("no pictures were named; give a folder, or toy:bicycles.")

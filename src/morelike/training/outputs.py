@@ -10,6 +10,7 @@ from torch import nn
 
 from morelike import files, pictures, plots
 from morelike.checkpoint import Checkpoint, save_tensors
+from morelike.rng import rng
 from morelike.runs import Run
 from morelike.sampling import LICENCE_NOTE, generate
 from morelike.training.schedule import is_frame, is_milestone
@@ -32,7 +33,8 @@ def save_milestone(session: Session) -> None:
     """Grids of seeds 0 to 63 from averaged and raw weights, and training pictures beside fakes."""
     state, dataset, run = session.state, session.dataset, session.run
     averaged = _draw(session, state.ema, GRID)
-    real = dataset.images[np.resize(dataset.train, len(GRID))]
+    chosen = rng(0, "panel").permutation(dataset.train)  # files often lie sorted by kind
+    real = dataset.images[np.resize(chosen, len(GRID))]
     sheets = {
         "averaged": pictures.grid(averaged),
         "raw": pictures.grid(_draw(session, state.networks.generator, GRID)),

@@ -1,0 +1,75 @@
+"""The Python API, on real pictures where they are at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import morelike
+from morelike.runs import Run
+
+FEW_STEPS: dict[str, Any] = {
+    "images": 192,
+    "generator": {"width": 8},
+    "discriminator": {"width": 8},
+}
+
+
+def assert_complete(run: Run, trained_on: int, held_out: int) -> None:
+    """All that a run folder promises is there, and samples are pictures that differ."""
+    split = run.data()["split"]
+    assert (len(split["train"]), len(split["held_out"])) == (trained_on, held_out)
+    assert {"images", "images_per_second", "loss_generator", "loss_discriminator"} <= set(
+        run.metrics()[-1]
+    )
+    for name in ("config.json", "losses.png", "tensorboard", "generator/model.safetensors"):
+        assert (run.path / name).exists()
+    for name in ("step-0000000-averaged.png", "timelapse.gif", "timelapse.mp4"):
+        assert (run.samples / name).exists()
+    pictures = morelike.load(run.path).sample(seeds=range(8))
+    assert pictures.shape == (8, 64, 64, 3)
+    assert pictures.dtype == np.uint8
+    assert len({picture.tobytes() for picture in pictures}) == 8
+
+
+def test_drawn_bicycles_need_no_data(tmp_path: Path) -> None:
+    run = morelike.train("toy:bicycles:120", "bicycles", out=tmp_path, **FEW_STEPS)
+    assert run.name == "00001-bicycles"
+    assert_complete(run, 108, 12)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(
+    ("folder", "recipe", "trained_on", "held_out"),
+    [("roses", "roses-dcgan", 58, 9), ("bikes", "bicycles", 258, 29)],
+)
+def test_real_pictures_train(
+    folder: str, recipe: str, trained_on: int, held_out: int, shared: Path, tmp_path: Path
+) -> None:
+    run = morelike.train(shared / "data" / folder, recipe, out=tmp_path, **FEW_STEPS)
+    assert run.name == f"00001-{recipe}"
+    assert_complete(run, trained_on, held_out)
+
+
+def test_samples_as_pillow_images(tmp_path: Path, write_pictures: Callable[..., Path]) -> None:
+    source = write_pictures(tmp_path / "photos", 12)
+    run = morelike.train(source, run=tmp_path / "run", data={"resolution": 16}, **FEW_STEPS)
+    images = morelike.load(run.path).sample([3, 4], as_pil=True)
+    assert all(isinstance(image, Image.Image) and image.size == (16, 16) for image in images)
+    array = morelike.load(run.path / "generator").sample([4])
+    assert np.array_equal(np.asarray(images[1]), array[0])
+
+
+def test_shorthand_and_sections_say_the_same(
+    tmp_path: Path, write_pictures: Callable[..., Path]
+) -> None:
+    source = write_pictures(tmp_path / "photos", 12)
+    one = morelike.plan(source, batch=16, images=32, data={"resolution": 16})
+    other = morelike.plan(source, training={"batch": 16, "images": 32}, data={"resolution": 16})
+    assert one.images == other.images == 32
+    assert one.generator_parameters == other.generator_parameters
