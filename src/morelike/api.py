@@ -34,6 +34,7 @@ class Job(NamedTuple):
     config: Config[Any, Any]
     dataset: Dataset
     name: str
+    """What a new run folder is called after its number."""
     recipe: str | None
     resumed: Run | None
 
@@ -120,9 +121,9 @@ def settle(
     dataset = prepare(opened, config.data, progress)
     if resumed is not None:
         check_fits(resumed, config, dataset)
-    name = chosen.name if chosen else "resumed"
-    label = name if recipe else f"{Path(opened.name).name}-{name}"
-    return Job(config, dataset, label, chosen.name if chosen else None, resumed)
+    settings = chosen.name if chosen else None
+    name = chosen.name if chosen and recipe else f"{Path(opened.name).name}-{settings}"
+    return Job(config, dataset, name, settings, resumed)
 
 
 def _sections(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,13 +142,9 @@ def open_folder(
     """
     path = ""
     if here.is_main:
-        if job.resumed is not None:
-            target = job.resumed
-        elif run is not None:
-            target = _named_folder(Path(run))
-            begin(target, job.config, job.dataset, job.recipe)
-        else:
-            target = create_run(out, job.name)
+        target = job.resumed
+        if target is None:
+            target = create_run(out, job.name) if run is None else _named_folder(Path(run))
             begin(target, job.config, job.dataset, job.recipe)
         path = str(target.path)
     return Run(Path(here.share_text(path)))

@@ -53,7 +53,7 @@ class TrainingBar:
 
     def _print_last(self) -> None:
         if self._last:
-            self._console.print(self._last, markup=False, soft_wrap=True)
+            self.message(self._last)
         self._last = ""
 
     def _describe(self, record: dict[str, Any]) -> tuple[str, float]:

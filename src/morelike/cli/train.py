@@ -34,10 +34,12 @@ def train(
         str | None, typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.")
     ] = None,
     images: Annotated[
-        int | None, typer.Option(help="Stop after this many pictures shown, over all sessions.")
+        int | None,
+        typer.Option(help="Stop after this many pictures shown since the run began."),
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Stop after this many minutes, over all sessions.")
+        float | None,
+        typer.Option(help="Stop after this many minutes of training since the run began."),
     ] = None,
     assignments: Annotated[
         list[str] | None,

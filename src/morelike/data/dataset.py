@@ -7,6 +7,7 @@ found again in the cache.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -208,8 +209,9 @@ def _build(
 def _remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left; anything younger than a day may be another's work."""
     for leftover in folder.glob(f"{UNFINISHED}*"):
-        if time.time() - leftover.stat().st_mtime > 86_400:
-            shutil.rmtree(leftover, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another process may be tidying as well
+            if time.time() - leftover.stat().st_mtime > 86_400:
+                shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _decode_all(

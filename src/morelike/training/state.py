@@ -17,8 +17,6 @@ from morelike.errors import UserError
 from morelike.models import Networks, family
 from morelike.rng import rng
 
-PLAYERS = ("generator", "discriminator")
-
 
 class State:
     """Networks, averaged generator, both optimizers, and how far the training has come."""
