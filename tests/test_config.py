@@ -80,9 +80,25 @@ def test_an_unknown_family_is_refused_with_the_nearest() -> None:
 
 RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("data.resolution", [*RESOLUTIONS], [0, -64, 8, 48, 63, 65, 512, "x", 64.5, None]),
-    ("data.channels", [1, 3, 4], [0, 2, 5, "rgb", None]),
-    ("data.mirror", [True, False], [2, "maybe", None]),
+    ("data.width", [None, 64, 96, 256], [0, -64, "x", 64.5]),
+    ("data.channels", ["auto", 1, 3, 4], [0, 2, 5, "rgb", None]),
+    ("data.matte", ["white", "black", "#00ff7F"], ["red", "#fff", "url(x)", 3]),
+    ("data.crop", ["auto", "center", "pad", "fit", "smart"], ["centre", 1]),
+    ("data.mirror", [True, False, "auto"], [2, "maybe", None]),
     ("data.held_out", [0, 0.1, 0.5], [-0.1, 0.51, "x"]),
+    ("data.labels", ["auto", "none", "folders", "metadata"], ["yes", 0]),
+    ("data.dedup", ["none", "exact", "near"], ["all", True]),
+    ("data.background", ["any", "plain", "white"], ["red"]),
+    ("data.drop", [[], ["blank", "blurred", "framed", "enlarged"]], ["blank", ["ugly"]]),
+    ("data.drop_outliers", [0, 0.02, 0.5], [-0.1, 0.6, "2%"]),
+    ("data.min_side", [0, 100], [-1, "large"]),
+    ("data.face", ["any", "left", "right"], ["up"]),
+    ("data.patches", [[], [64, 128]], [64, [4], [10_000], ["x"]]),
+    ("data.stride", [None, 1, 32], [0, -1]),
+    ("data.patch_rotations", [True, False], [2, "maybe"]),
+    ("data.patch_mirrors", [True, False], [2, "maybe"]),
+    ("data.every", [0.04, 1, 60], [0, -1, "x"]),
+    ("data.most_rejected", [0, 0.5, 1], [-0.1, 1.1]),
     ("objective.loss", ["minimax", "hinge", "least_squares"], ["wasserstein", "", 1]),
     ("objective.joint_batch", [True, False], [2, "maybe", None]),
     ("objective.label_smoothing", [0, 0.1, 0.49], [-0.1, 0.5, 1]),
@@ -137,6 +153,20 @@ def test_every_key_has_a_range_here() -> None:
     twins = {"optimizer.generator.beta1", "optimizer.discriminator.beta2", "family"}
     twins |= {"optimizer.discriminator.learning_rate", "optimizer.discriminator.epsilon"}
     assert known - twins == tested
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 96), (96, 64), (64, 64), (16, 64), (256, 320)])
+def test_sizes_that_are_not_square(height: int, width: int) -> None:
+    data = configure({"data": {"resolution": height, "width": width, "channels": 3}}).data
+    assert data.size == (height, width)
+    assert data.shape == (3, height, width)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 100), (48, 96), (16, 80), (96, 48)])
+def test_sizes_that_cannot_be_doubled_to_are_refused(height: int, width: int) -> None:
+    text = complaint({"data": {"resolution": height, "width": width}})
+    assert "data.resolution" in text
+    assert str(width) in text
 
 
 def test_accumulation_divides_the_batch() -> None:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from morelike.version import __version__
 
-__all__ = ["__version__", "load", "plan", "train"]
+__all__ = ["__version__", "inspect", "load", "plan", "prepare", "train"]
 
 if TYPE_CHECKING:
-    from morelike.api import plan, train
+    from morelike.api import inspect, plan, prepare, train
     from morelike.sampling import load
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("train", "plan"):
+    if name in ("train", "plan", "inspect", "prepare"):
         from morelike import api
 
         return getattr(api, name)

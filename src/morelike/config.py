@@ -13,7 +13,15 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from morelike.errors import UserError, nearest
 
@@ -27,23 +35,83 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Which pictures the networks see."""
+    """Which pictures the networks see, and how they are made ready (`data/`)."""
 
+    width: Annotated[int, Field(ge=1)] | None = None
+    """Width of the pictures, where they are not square."""
     resolution: int = 64
-    """Side of the square pictures, in pixels: 16, 32, 64, 128 or 256."""
-    channels: Literal[1, 3, 4] = 3
-    """1 gray, 3 RGB (transparency laid on white), 4 RGBA."""
-    mirror: bool = False
+    """Side of the square pictures, in pixels: 16, 32, 64, 128 or 256. The height, if `width` is
+    given; the shorter side is then one of these, the longer one a multiple of its quarter."""
+    channels: Literal["auto", 1, 3, 4] = "auto"
+    """1 gray, 3 RGB (transparency laid on `matte`), 4 RGBA; auto: gray if every picture is."""
+    matte: Annotated[str, Field(pattern="^(white|black|gray|#[0-9a-fA-F]{6})$")] = "white"
+    """The colour behind transparent pictures: white, black, gray or #rrggbb."""
+    crop: Literal["auto", "center", "pad", "fit", "smart"] = "auto"
+    """How a picture of another shape is made to fit: its center, the whole of it with its border's
+    colour beside it (pad), squeezed (fit), or its most detailed part (smart). auto: pad where a
+    center crop would cut what stands on a plain background, else center."""
+    mirror: Literal["auto"] | bool = "auto"
     """Show each picture mirrored half of the time. Wrong for letters and for things that face one
-    way."""
+    way; auto: only if the pictures are measured to look the same mirrored."""
     held_out: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    """Share of the pictures kept away from training (at least 8), to measure with."""
+    """Share of the pictures kept away from training (at least 8), to measure with; a source that
+    brings its own split keeps it, unless this is 0."""
+    labels: Literal["auto", "none", "folders", "metadata"] = "auto"
+    """Where labels come from: the names of the first folders, or metadata.csv, metadata.jsonl or
+    dataset.json; auto: the file, if there is one."""
+    dedup: Literal["none", "exact", "near"] = "exact"
+    """Which copies are left out: those of equal pixels, or also those that were resized,
+    recompressed, mirrored or slightly cropped."""
+    background: Literal["any", "plain", "white"] = "any"
+    """Keep only pictures whose border is of one colour, or white."""
+    drop: tuple[Literal["blank", "blurred", "framed", "enlarged"], ...] = ()
+    """What is left out besides: nearly blank or blurred pictures, those with a frame or bars, those
+    smaller than the target."""
+    drop_outliers: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Leave out this share of the pictures, those least like the others."""
+    min_side: Annotated[int, Field(ge=0)] = 0
+    """Leave out pictures whose shorter side has fewer pixels."""
+    face: Literal["any", "left", "right"] = "any"
+    """Mirror the pictures that face the other way than most, so that all face this way."""
+    patches: tuple[Annotated[int, Field(ge=8, le=8192)], ...] = ()
+    """Cut every picture into squares of these sides, in its own pixels."""
+    stride: Annotated[int, Field(ge=1)] | None = None
+    """From one patch to the next, in pixels of the smallest patch; half its side if not given."""
+    patch_rotations: bool = False
+    """Add each patch turned by 90, 180 and 270 degrees."""
+    patch_mirrors: bool = False
+    """Add each patch mirrored."""
+    every: Annotated[float, Field(gt=0)] = 1.0
+    """Take a frame of a video after each so many seconds."""
+    most_rejected: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Stop if a greater share of the files cannot be used."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures."""
+        return self.resolution, self.width or self.resolution
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of the pictures, once `channels` is settled."""
+        assert self.channels != "auto", "the channels are settled by the pictures"
+        return self.channels, *self.size
 
     @field_validator("resolution")
     @classmethod
-    def _power_of_two(cls, value: int) -> int:
-        if value not in RESOLUTIONS:
-            raise ValueError(f"must be one of {', '.join(map(str, RESOLUTIONS))}, not {value}")
+    def _sizes_that_networks_can_double(cls, value: int, info: ValidationInfo) -> int:
+        width = info.data.get("width")
+        short, long = sorted((value, width or value))
+        if short not in RESOLUTIONS:
+            which = "" if width is None else f"or the width {width} beside it "
+            raise ValueError(
+                f"{which}must be one of {', '.join(map(str, RESOLUTIONS))}, not {value}"
+            )
+        if long % (short // 4) or long > 4 * short:
+            raise ValueError(
+                f"{value} and the width {width} do not fit: beside {short}, the other side must be "
+                f"a multiple of {short // 4} up to {4 * short}"
+            )
         return value
 
 
@@ -216,7 +284,10 @@ def differing_keys(one: Section, other: Section) -> list[str]:
     return sorted(key for key in a.keys() | b.keys() if a.get(key, ...) != b.get(key, ...))
 
 
-def validate(model: type[Config[Any, Any]], values: Mapping[str, Any], where: str) -> Config:
+S = TypeVar("S", bound=Section)
+
+
+def validate(model: type[S], values: Mapping[str, Any], where: str) -> S:
     """Check `values` against `model`.
 
     Raises:

@@ -197,7 +197,10 @@ def stored_config(values: dict[str, Any], where: str) -> Config[Any, Any]:
     Raises:
         UserError: if it does not fit this version of morelike.
     """
-    return configure({k: v for k, v in values.items() if k not in STAMPS}, where)
+    config = configure({k: v for k, v in values.items() if k not in STAMPS}, where)
+    if config.data.channels == "auto":
+        raise UserError(f"{where} is incomplete: it does not say how many channels pictures have.")
+    return config
 
 
 def _from_run(path: Path, which: str, raw: bool, device: torch.device) -> TrainedGenerator:

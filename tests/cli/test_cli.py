@@ -296,7 +296,7 @@ def test_what_could_not_be_read_is_listed(
     folder = write_pictures(tmp_path / "p", 12)
     for number in range(25):
         (folder / f"bad [red]{number:02d}.png").write_bytes(b"")
-    ended = command("train", folder, *tiny_options)
+    ended = command("train", folder, *tiny_options, "--set", "data.most_rejected=1")
     assert ended.code == 0
     assert "25 file(s) could not be used:\n" in ended.err
     assert "  bad [red]00.png: the file is empty\n" in ended.err
@@ -393,7 +393,7 @@ SETTINGS = [
     (["--set", "training.batch=many"], "training.batch should be a valid integer"),
     (["--set", "generator.width=9999"], "generator.width should be less than or equal to 1024"),
     (["--set", "data.resolution=48"], "data.resolution: must be one of 16, 32, 64, 128, 256"),
-    (["--set", "data.channels=2"], "data.channels should be 1, 3 or 4"),
+    (["--set", "data.channels=2"], "data.channels should be 'auto', 1, 3 or 4"),
     (["--set", "training.accumulation=5"], "accumulation 5 must divide batch 8"),
     (["--set", "training.batch"], "is not of the form section.key=value"),
     (["--set", "=3"], "is not of the form section.key=value"),

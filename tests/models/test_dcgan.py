@@ -24,7 +24,7 @@ def count(network: nn.Module) -> int:
 
 
 def test_the_default_networks_have_the_paper_s_size() -> None:
-    networks = dcgan.build(configure({}))
+    networks = dcgan.build(configure({"data": {"channels": 3}}))
     assert count(networks.generator) == 3_576_704
     assert count(networks.discriminator) == 2_765_568
 
@@ -47,7 +47,7 @@ def test_the_configured_sizes_are_used() -> None:
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_the_generator_s_layers(resolution: int) -> None:
-    network = Generator(resolution, 3, 2, 6)
+    network = Generator((3, resolution, resolution), 2, 6)
     doublings = int(math.log2(resolution // 4))
     inner = [nn.ConvTranspose2d, nn.BatchNorm2d, nn.ReLU]
     assert kinds(network) == [nn.Unflatten, *inner * doublings, nn.ConvTranspose2d, nn.Tanh]
@@ -63,7 +63,7 @@ def test_the_generator_s_layers(resolution: int) -> None:
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_the_discriminator_s_layers(resolution: int) -> None:
-    network = Discriminator(resolution, 3, 2)
+    network = Discriminator((3, resolution, resolution), 2)
     halvings = int(math.log2(resolution // 4))
     inner = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
     first = [nn.Conv2d, nn.LeakyReLU]
@@ -75,7 +75,7 @@ def test_the_discriminator_s_layers(resolution: int) -> None:
     assert slopes == {0.2}
 
 
-@pytest.mark.parametrize("network", [Generator(64, 3, 2, 6), Discriminator(64, 3, 2)])
+@pytest.mark.parametrize("network", [Generator((3, 64, 64), 2, 6), Discriminator((3, 64, 64), 2)])
 def test_no_pooling_no_dense_layer_and_no_idle_bias(network: nn.Module) -> None:
     assert not any(isinstance(m, nn.Linear | nn.MaxPool2d | nn.AvgPool2d) for m in network)
     for layer in network.children():
@@ -87,14 +87,14 @@ def test_no_pooling_no_dense_layer_and_no_idle_bias(network: nn.Module) -> None:
 def test_each_layer_doubles_or_halves_the_side(resolution: int) -> None:
     x = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
     sides = []
-    for layer in Generator(resolution, 1, 1, 6):
+    for layer in Generator((1, resolution, resolution), 1, 6):
         x = layer(x)
         if isinstance(layer, nn.ConvTranspose2d):
             sides.append(x.shape[-1])
     assert sides[0] == 4
     assert all(after == 2 * before for before, after in pairwise(sides))
     assert sides[-1] == resolution
-    for layer in Discriminator(resolution, 1, 1):
+    for layer in Discriminator((1, resolution, resolution), 1):
         x = layer(x)
         if isinstance(layer, nn.Conv2d):
             sides.append(x.shape[-1])
@@ -104,7 +104,7 @@ def test_each_layer_doubles_or_halves_the_side(resolution: int) -> None:
 
 def test_weights_are_drawn_as_in_the_paper() -> None:
     torch.manual_seed(0)
-    for network in (Generator(64, 3, 32, 50), Discriminator(64, 3, 32)):
+    for network in (Generator((3, 64, 64), 32, 50), Discriminator((3, 64, 64), 32)):
         gains = []
         for layer in network:
             if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
@@ -128,3 +128,19 @@ def test_weights_are_drawn_as_in_the_paper() -> None:
 def test_widths_out_of_range_are_refused(section: str) -> None:
     with pytest.raises(ValueError, match="width"):
         getattr(dcgan, f"{section.title()}Config")(width=0)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "first"), [(64, 96, (4, 6)), (48, 32, (6, 4)), (16, 64, (4, 16))]
+)
+def test_pictures_that_are_not_square(height: int, width: int, first: tuple[int, int]) -> None:
+    values = {"data": {"resolution": height, "width": width, "channels": 3}}
+    config = configure(values | {"generator": {"width": 2}, "discriminator": {"width": 2}}, "test")
+    networks = dcgan.build(config)
+    (latents,) = dcgan.inputs(config, SeedDraws([1, 2], torch.device("cpu")))
+    pictures = networks.generator(latents)
+    assert pictures.shape == (2, 3, height, width)
+    assert networks.discriminator(pictures).shape == (2,)
+    kernels = [m.kernel_size for m in networks.generator if isinstance(m, nn.ConvTranspose2d)]
+    assert kernels[0] == first
+    assert set(kernels[1:]) == {(4, 4)}

@@ -37,7 +37,7 @@ def small(name: str, **sections: Any) -> Config[Any, Any]:
     }
     base = {
         "family": name,
-        "data": {"resolution": 16},
+        "data": {"resolution": 16, "channels": 3, "mirror": False},
         "training": {"batch": COUNT, "device": "cpu", "precision": "fp32"},
     }
     return configure(merge(base, narrow, sections))

@@ -37,7 +37,7 @@ ADAM = {
 
 def settings(**sections: Any) -> Config[Any, Any]:
     base = {
-        "data": {"resolution": 16, "channels": 3},
+        "data": {"resolution": 16, "channels": 3, "mirror": False},
         "generator": {"width": 4, "latent": LATENT},
         "discriminator": {"width": 4},
         "optimizer": ADAM,

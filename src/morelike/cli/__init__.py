@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from morelike.cli import recipes, runs, sample, train
+from morelike.cli import pictures, recipes, runs, sample, train
 from morelike.errors import MorelikeError
 from morelike.version import __version__
 
@@ -23,6 +23,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
+app.command("inspect", epilog=pictures.INSPECT_EXAMPLES)(pictures.inspect)
+app.command("prepare", epilog=pictures.PREPARE_EXAMPLES)(pictures.prepare)
 app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("sample", epilog=sample.EXAMPLES)(sample.sample)
 app.add_typer(recipes.app, name="recipes")

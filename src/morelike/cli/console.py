@@ -41,7 +41,7 @@ def preparing() -> Iterator[Any]:
     with Progress(*columns, console=stderr, transient=True, disable=hidden) as bar:
         task: Any = None
 
-        def report(done: int, total: int) -> None:
+        def report(done: int, total: int | None) -> None:
             nonlocal task
             task = bar.add_task("", total=total) if task is None else task
             bar.update(task, completed=done)

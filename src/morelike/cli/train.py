@@ -28,7 +28,10 @@ EXAMPLES = """Examples:
 def train(
     source: Annotated[
         str | None,
-        typer.Argument(help="A folder of pictures, or toy:bicycles.", show_default=False),
+        typer.Argument(
+            help="A folder of pictures, anything else that prepare takes, or what it made.",
+            show_default=False,
+        ),
     ] = None,
     recipe: Annotated[
         str | None, typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.")
@@ -107,6 +110,10 @@ def train(
             console.tell(
                 f"training in {target.path} on {len(job.dataset.train)} pictures, "
                 f"{len(job.dataset.held_out)} held out; Ctrl-C saves and stops"
+            )
+            console.tell(
+                f"cropped to {job.config.data.crop}: {job.dataset.info['crop_reason']}; "
+                f"{'half of them' if job.config.data.mirror else 'never'} mirrored"
             )
         try:
             loop.train(target, job.config, job.dataset, bars, here)

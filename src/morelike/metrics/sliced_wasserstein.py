@@ -26,7 +26,7 @@ def sliced_wasserstein(
     """Mean over the pyramid's levels of the sliced Wasserstein-1 distance, times 1000.
 
     Args:
-        real: (N, C, H, W) in [-1, 1], H = W >= 16.
+        real: (N, C, H, W) in [-1, 1], H and W at least 16.
         fake: (N, C, H, W), equally many.
         numbers: where patches and directions are drawn from; the same seed, the same figure.
         patches: taken from each picture at each level.
@@ -42,8 +42,8 @@ def sliced_wasserstein(
         raise ValueError(f"sets of equal shape are needed, not {real.shape} and {fake.shape}")
     distances = []
     for level_real, level_fake in zip(_pyramid(real), _pyramid(fake), strict=True):
-        reach = level_real.shape[-1] - PATCH + 1
-        corners = numbers.randint(reach, size=(2, len(real), patches))
+        reach = np.array(level_real.shape[-2:]) - PATCH + 1
+        corners = numbers.randint(0, reach[:, None, None], size=(2, len(real), patches))
         a, b = (_patches(level, torch.from_numpy(corners)) for level in (level_real, level_fake))
         # The paper normalises each set by itself, which hides a wrong overall colour or contrast,
         # just what an early generator gets wrong. Here the real set is the measure of both.
@@ -57,9 +57,9 @@ def sliced_wasserstein(
 
 
 def _pyramid(pictures: Tensor) -> list[Tensor]:
-    """Laplacian levels from fine to coarse; the last is what is left, COARSEST pixels wide."""
+    """Laplacian levels from fine to coarse; what is left comes last, its shorter side COARSEST."""
     levels = []
-    while pictures.shape[-1] > COARSEST:
+    while min(pictures.shape[-2:]) > COARSEST:
         smaller = F.avg_pool2d(pictures, 2)
         size = pictures.shape[-2:]
         coarse = F.interpolate(smaller, size=size, mode="bilinear", align_corners=False)

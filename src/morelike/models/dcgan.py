@@ -52,17 +52,19 @@ class DiscriminatorConfig(Section):
 
 
 class Generator(nn.Sequential):
-    """z (B, latent), standard normal -> pictures (B, channels, resolution, resolution) in [-1, 1].
+    """z (B, latent), standard normal -> pictures (B, *shape) in [-1, 1].
 
-    A 4x4 map from z, then one doubling a layer: 4, 8, ... resolution.
+    A map of 4 on its shorter side from z, then one doubling a layer: 4, 8, ... the picture.
     """
 
-    def __init__(self, resolution: int, channels: int, width: int, latent: int) -> None:
-        doublings = int(math.log2(resolution)) - 2
+    def __init__(self, shape: tuple[int, int, int], width: int, latent: int) -> None:
+        channels, *size = shape
+        doublings = int(math.log2(min(size))) - 2
+        first = (size[0] >> doublings, size[1] >> doublings)
         wide = width * 2 ** (doublings - 1)
         layers: list[nn.Module] = [
             nn.Unflatten(1, (latent, 1, 1)),
-            nn.ConvTranspose2d(latent, wide, 4, 1, 0, bias=False),
+            nn.ConvTranspose2d(latent, wide, first, 1, 0, bias=False),
             nn.BatchNorm2d(wide),
             nn.ReLU(inplace=True),
         ]
@@ -79,13 +81,15 @@ class Generator(nn.Sequential):
 
 
 class Discriminator(nn.Sequential):
-    """Pictures (B, channels, resolution, resolution) in [-1, 1] -> logits (B,).
+    """Pictures (B, *shape) in [-1, 1] -> logits (B,).
 
-    One halving a layer down to 4x4, then one 4x4 convolution to a single number.
+    One halving a layer down to 4 on the shorter side, then one convolution to a single number.
     """
 
-    def __init__(self, resolution: int, channels: int, width: int) -> None:
-        halvings = int(math.log2(resolution)) - 2
+    def __init__(self, shape: tuple[int, int, int], width: int) -> None:
+        channels, *size = shape
+        halvings = int(math.log2(min(size))) - 2
+        last = (size[0] >> halvings, size[1] >> halvings)
         layers: list[nn.Module] = [
             nn.Conv2d(channels, width, 4, 2, 1, bias=False),
             nn.LeakyReLU(0.2, inplace=True),
@@ -97,7 +101,7 @@ class Discriminator(nn.Sequential):
                 nn.LeakyReLU(0.2, inplace=True),
             ]
             width *= 2
-        layers += [nn.Conv2d(width, 1, 4, 1, 0, bias=False), nn.Flatten(0)]
+        layers += [nn.Conv2d(width, 1, last, 1, 0, bias=False), nn.Flatten(0)]
         super().__init__(*layers)
         self.apply(_initialise)
 
@@ -112,11 +116,11 @@ def _initialise(layer: nn.Module) -> None:
 
 
 def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
-    """Both networks for the configured resolution and channels."""
-    data, generator, discriminator = config.data, config.generator, config.discriminator
+    """Both networks for the configured shape of the pictures."""
+    shape, generator = config.data.shape, config.generator
     return Networks(
-        Generator(data.resolution, data.channels, generator.width, generator.latent),
-        Discriminator(data.resolution, data.channels, discriminator.width),
+        Generator(shape, generator.width, generator.latent),
+        Discriminator(shape, config.discriminator.width),
     )
 
 

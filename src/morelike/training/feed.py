@@ -24,6 +24,7 @@ class Feed:
     def __init__(self, dataset: Dataset, config: Config[Any, Any], device: torch.device) -> None:
         self.device = device
         self.seed = config.training.seed
+        assert config.data.mirror != "auto", "mirroring is settled by the pictures"
         self.mirror = config.data.mirror
         self._images, self._train = dataset.images, dataset.train
         size = self._images[0].nbytes * len(self._train)

@@ -88,7 +88,8 @@ def _card(run: Run, stored: dict[str, Any], checkpoint: Checkpoint) -> str:
     split = data["split"]
     return f"""# {run.name}
 
-A generator of {settings["resolution"]} x {settings["resolution"]} pictures, trained with morelike \
+A generator of {settings["width"] or settings["resolution"]} x {settings["resolution"]} pictures, \
+trained with morelike \
 {stored["versions"]["morelike"]}.
 
 - Family: {stored["family"]}; generator {json.dumps(stored["generator"])}.

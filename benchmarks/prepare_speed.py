@@ -1,0 +1,216 @@
+"""How fast pictures are prepared, against the plain loop and against what the machine can do.
+
+    python benchmarks/prepare_speed.py                 2,000 JPEGs of about 500 px, made on the spot
+    python benchmarks/prepare_speed.py --small 100000  memory over many small files
+
+Speed. Both sides read the same files from the same folder and give 64x64 RGB, in turns, block by
+block of the list (A B A B ...), so that a machine that slows down slows both. The plain side is
+what a script does: one process, Pillow open, convert, center crop, LANCZOS, in a loop. Ours is the
+whole of `prepare`: reading, hashing, decoding, measuring, storing, splitting, writing. `plain
+again` is the plain side against itself: it shows how far a ratio can be trusted. The limit is what
+two threads need to read the files and entropy-decode them (Pillow at 1/8 size, which skips nearly
+all of the rest): no way of decoding JPEGs whole does less.
+
+Memory. The peak of the resident memory while this many files of 16x16 are prepared, against a tenth
+as many, each in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from morelike.config import DataConfig
+from morelike.data import open_source, prepare
+
+SIDE = 64
+
+
+def photograph(seed: int) -> Image.Image:
+    """A picture of about 500 px with the spectrum of a photograph (amplitude 1/f)."""
+    numbers = np.random.RandomState(seed)
+    height, width = numbers.randint(460, 541, 2)
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
+    falling = np.maximum(np.sqrt(rows**2 + columns**2), 1 / max(height, width)) ** -1.1
+    planes = []
+    for _ in range(3):
+        wave = numbers.standard_normal((2, *falling.shape)) * falling
+        plane = np.fft.irfft2(wave[0] + 1j * wave[1], s=(height, width))
+        planes.append(plane / plane.std())
+    gray, red, blue = planes
+    colour = np.stack([gray * 45 + 15 * red, gray * 45, gray * 45 + 15 * blue], axis=-1) + 115
+    return Image.fromarray(colour.clip(0, 255).astype(np.uint8))
+
+
+def make_photographs(folder: Path, count: int) -> list[Path]:
+    """`count` JPEGs of quality 85; every tenth is drawn, the others are turned crops of it."""
+    paths = []
+    drawn = photograph(0)
+    for number in range(count):
+        if number % 10 == 0:
+            drawn = photograph(number)
+        turned = drawn.transpose(Image.Transpose(number % 7)) if number % 10 else drawn
+        edge = number % 10
+        box = (edge, 2 * edge, turned.width - 2 * edge, turned.height - edge)
+        path = folder / f"{number:05d}.jpg"
+        turned.crop(box).save(path, quality=85)
+        paths.append(path)
+    return paths
+
+
+def plainly(paths: Sequence[Path]) -> np.ndarray:
+    """What a script does."""
+    made = []
+    for path in paths:
+        image = Image.open(path).convert("RGB")
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+        made.append(np.asarray(image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)))
+    return np.stack(made)
+
+
+def prepared(paths: Sequence[Path], scratch: Path) -> np.ndarray:
+    """The whole of `prepare`, from nothing: a new cache, a new data set."""
+    part = Path(tempfile.mkdtemp(dir=scratch))
+    (part / "pictures").mkdir()
+    for path in paths:
+        os.link(path, part / "pictures" / path.name)
+    os.environ["MORELIKE_CACHE"] = str(part / "cache")
+    source = open_source(part / "pictures")
+    began = time.perf_counter()
+    dataset = prepare(source, DataConfig(resolution=SIDE, dedup="none"), target=part / "set.mld")
+    prepared.seconds = time.perf_counter() - began  # pyright: ignore[reportFunctionMemberAccess]
+    images = np.array(dataset.images)
+    shutil.rmtree(part)
+    return images
+
+
+def entropy_decoded(paths: Sequence[Path]) -> None:
+    """Read and entropy-decode on all cores, and nearly nothing else."""
+
+    def one(path: Path) -> None:
+        with Image.open(path) as image:
+            image.draft(None, (image.width // 8, image.height // 8))
+            image.load()
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(one, paths))
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median and range."""
+    return f"{np.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def compare(count: int, blocks: int) -> None:
+    """Print the ratios."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        (scratch / "all").mkdir()
+        paths = make_photographs(scratch / "all", count)
+        size = sum(path.stat().st_size for path in paths) / count
+        print(f"{count} JPEGs of {size / 1000:.0f} kB on average, quality 85")
+        ours, plain = prepared(paths[:64], scratch), plainly(paths[:64])
+        different = np.abs(ours.astype(int) - plain)
+        print(f"mean difference of a value from the plain loop's: {different.mean():.2f} of 255")
+        rows: dict[str, list[float]] = {"ratio": [], "plain again": [], "limit": []}
+        seconds: list[tuple[float, float]] = []
+        for block in np.array_split(np.array(paths), blocks):
+            files = list(block)
+            first = timed(lambda files=files: plainly(files))
+            prepared(files, scratch)
+            mine: float = prepared.seconds  # pyright: ignore[reportFunctionMemberAccess]
+            again = timed(lambda files=files: plainly(files))
+            limit = timed(lambda files=files: entropy_decoded(files))
+            rows["ratio"].append((first + again) / 2 / mine)
+            rows["plain again"].append(first / again)
+            rows["limit"].append(limit / mine)
+            seconds.append(((first + again) / 2 / len(files), mine / len(files)))
+        per = np.median(np.array(seconds), axis=0) * 1000
+        print(f"plain loop {per[0]:.2f} ms a picture, prepare {per[1]:.2f} ms")
+        print(f"prepare is {spread(rows['ratio'])} times as fast, over {blocks} blocks")
+        print(f"plain against plain: {spread(rows['plain again'])}")
+        print(f"share of the limit (reading and entropy decoding): {spread(rows['limit'])}")
+
+
+def small_files(count: int) -> None:
+    """Print the peak memory for this many files, and for a tenth of them."""
+    for number in (count // 10, count):
+        with tempfile.TemporaryDirectory() as name:
+            script = [sys.executable, __file__, "--memory-of", str(number), "--in", name]
+            done = subprocess.run(script, capture_output=True, text=True, check=True)
+            told = json.loads(done.stdout.splitlines()[-1])
+            print(
+                f"{number:>9,} files of 16x16: peak {told['peak']:.0f} MiB, of which "
+                f"{told['start']:.0f} before it began; {told['seconds']:.1f} s"
+            )
+
+
+def memory_of(count: int, folder: Path) -> None:
+    """Prepare `count` small files and print the peak of the resident memory, as JSON."""
+    numbers = np.random.RandomState(0)
+    for number in range(count):
+        part = folder / "pictures" / f"{number // 1000:04d}"
+        part.mkdir(parents=True, exist_ok=True)
+        pixels = numbers.randint(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(part / f"{number:07d}.png", compress_level=0)
+    os.environ["MORELIKE_CACHE"] = str(folder / "cache")
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    seconds = timed(
+        lambda: prepare(
+            open_source(folder / "pictures"),
+            DataConfig(resolution=16),
+            target=folder / "set.mld",
+        )
+    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"start": start, "peak": peak, "seconds": seconds}))
+
+
+def main() -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description="Speed and memory of `prepare`.")
+    parser.add_argument("--count", type=int, default=2_000)
+    parser.add_argument("--blocks", type=int, default=10)
+    parser.add_argument("--small", type=int, help="how many small files to prepare instead")
+    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.memory_of:
+        memory_of(args.memory_of, args.folder)
+        return
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"Pillow {PIL.__version__}, NumPy {np.__version__}"
+    )
+    if args.small:
+        small_files(args.small)
+    else:
+        compare(args.count, args.blocks)
+
+
+if __name__ == "__main__":
+    main()

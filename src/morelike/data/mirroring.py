@@ -1,0 +1,24 @@
+"""Whether training may show each picture mirrored half of the time."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from morelike.data.contact import to_image
+from morelike.data.dataset import Dataset
+from morelike.data.facing import facing
+
+MOST = 20_000
+SIZE = (32, 32)
+
+
+def may_be_mirrored(dataset: Dataset) -> bool:
+    """Whether the training pictures are measured to be no different from their mirror images.
+
+    False also where that cannot be told. At most 20,000 of them are looked at.
+    """
+    chosen = dataset.train[:: max(1, -(-len(dataset.train) // MOST))]
+    pictures = (to_image(dataset.images[i]).convert("RGB") for i in chosen)
+    small = [np.asarray(one.resize(SIZE, Image.Resampling.BOX)) for one in pictures]
+    return facing(np.stack(small)).asymmetric is False
