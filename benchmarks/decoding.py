@@ -49,14 +49,14 @@ def ours(data: bytes, side: int) -> np.ndarray:
     return decode(data, Form(side, side, 3, "center", WHITE)).pixels
 
 
-def libvips() -> Callable[[bytes, int], np.ndarray] | None:
+def libvips(side: int) -> Way | None:
     """Shrink-on-load by libvips; without the proxy."""
     try:
         pyvips = importlib.import_module("pyvips")
     except ImportError:
         return None
 
-    def thumbnail(data: bytes, side: int) -> np.ndarray:
+    def thumbnail(data: bytes) -> np.ndarray:
         return pyvips.Image.thumbnail_buffer(data, side, height=side, crop="centre").numpy()
 
     version = ".".join(str(pyvips.version(part)) for part in range(3))
@@ -127,10 +127,10 @@ def cuts(files: list[bytes], count: int = 60) -> list[bytes]:
 
 def speed(files: list[bytes], side: int, rounds: int) -> None:
     """Print milliseconds per picture of each way, measured in turns."""
-    vips = libvips()
+    vips = libvips(side)
     ways: dict[str, Way] = {"plain": partial(plain, side=side), "decode": partial(ours, side=side)}
     if vips:
-        ways["libvips"] = partial(vips, side=side)
+        ways["libvips"] = vips
     size = statistics.mean(map(len, files)) / 1000
     print(f"{len(files)} JPEGs of 500 x 375, {size:.0f} kB on average, to {side} x {side}")
     for threads in (1, 2):

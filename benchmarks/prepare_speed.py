@@ -41,34 +41,29 @@ from morelike.data import open_source, prepare
 SIDE = 64
 
 
-def photograph(seed: int) -> Image.Image:
-    """A picture of about 500 px with the spectrum of a photograph (amplitude 1/f)."""
-    numbers = np.random.RandomState(seed)
-    height, width = numbers.randint(460, 541, 2)
-    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None]
-    falling = np.maximum(np.sqrt(rows**2 + columns**2), 1 / max(height, width)) ** -1.1
+def canvas(side: int = 3_000) -> np.ndarray:
+    """A large picture with the spectrum of photographs (amplitude 1/f), (side, side, 3) uint8."""
+    numbers = np.random.RandomState(0)
+    rows, columns = np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None]
+    falling = np.maximum(np.sqrt(rows**2 + columns**2), 1 / 500) ** -1.1
     planes = []
     for _ in range(3):
         wave = numbers.standard_normal((2, *falling.shape)) * falling
-        plane = np.fft.irfft2(wave[0] + 1j * wave[1], s=(height, width))
+        plane = np.fft.irfft2(wave[0] + 1j * wave[1], s=(side, side))
         planes.append(plane / plane.std())
     gray, red, blue = planes
     colour = np.stack([gray * 45 + 15 * red, gray * 45, gray * 45 + 15 * blue], axis=-1) + 115
-    return Image.fromarray(colour.clip(0, 255).astype(np.uint8))
+    return colour.clip(0, 255).astype(np.uint8)
 
 
 def make_photographs(folder: Path, count: int) -> list[Path]:
-    """`count` JPEGs of quality 85; every tenth is drawn, the others are turned crops of it."""
-    paths = []
-    drawn = photograph(0)
+    """`count` JPEGs of quality 85 and 460 to 540 px a side, cut out of one canvas."""
+    whole, numbers, paths = canvas(), np.random.RandomState(1), []
     for number in range(count):
-        if number % 10 == 0:
-            drawn = photograph(number)
-        turned = drawn.transpose(Image.Transpose(number % 7)) if number % 10 else drawn
-        edge = number % 10
-        box = (edge, 2 * edge, turned.width - 2 * edge, turned.height - edge)
+        height, width = numbers.randint(460, 541, 2)
+        top, left = numbers.randint(0, len(whole) - 541, 2)
         path = folder / f"{number:05d}.jpg"
-        turned.crop(box).save(path, quality=85)
+        Image.fromarray(whole[top : top + height, left : left + width]).save(path, quality=85)
         paths.append(path)
     return paths
 

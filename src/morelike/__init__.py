@@ -16,15 +16,20 @@ from morelike.version import __version__
 __all__ = ["__version__", "inspect", "load", "plan", "prepare", "train"]
 
 if TYPE_CHECKING:
-    from morelike.api import inspect, plan, prepare, train
+    from morelike.api import plan, train
+    from morelike.ingest import inspect, prepare
     from morelike.sampling import load
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("train", "plan", "inspect", "prepare"):
+    if name in ("train", "plan"):
         from morelike import api
 
         return getattr(api, name)
+    if name in ("inspect", "prepare"):
+        from morelike import ingest
+
+        return getattr(ingest, name)
     if name == "load":
         from morelike.sampling import load
 

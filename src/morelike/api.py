@@ -1,4 +1,4 @@
-"""What the command line does, as functions: `morelike.train`, `plan`, `inspect`, `prepare`."""
+"""What the command line does, as functions: `morelike.train`, `morelike.plan`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from morelike import data, recipes
-from morelike.config import Config, DataConfig, merge, validate
-from morelike.data import Dataset, open_dataset, open_source
+from morelike import recipes
+from morelike.config import Config, DataConfig, merge
+from morelike.data import Dataset, open_dataset, open_source, prepare
 from morelike.data.dataset import is_prepared
-from morelike.data.decisions import read_decisions
-from morelike.data.export import LAYOUTS, export, layout_of
-from morelike.data.inspection import Inspection
 from morelike.data.mirroring import may_be_mirrored
-from morelike.data.preparation import check_enough, check_target, decide, write
 from morelike.data.scan import Progress
 from morelike.distributed import World, world
 from morelike.errors import UserError
+from morelike.ingest import short_name
 from morelike.models import configure
-from morelike.runs import Run, cannot_write, create_run, is_run, open_run
+from morelike.runs import Run, create_run, is_run, open_run
 from morelike.sampling import stored_config
 from morelike.training import loop
 from morelike.training.plan import Plan, make_plan
@@ -97,120 +94,6 @@ def plan(
     return make_plan(job.config, job.dataset)
 
 
-class Inspected(NamedTuple):
-    """What `inspect` found and where it wrote it."""
-
-    folder: Path
-    inspection: Inspection
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        return {"folder": str(self.folder), **self.inspection.as_dict()}
-
-
-class Made(NamedTuple):
-    """What `prepare` made, and what it found on the way; nothing, if it only converted."""
-
-    folder: Path
-    dataset: Dataset
-    inspection: Inspection | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
-        found = {} if self.inspection is None else self.inspection.as_dict()
-        keys = ("digest", "count", "duplicates", "labels", "settings")
-        about = {key: self.dataset.info[key] for key in keys}
-        sides = {"train": len(self.dataset.train), "held_out": len(self.dataset.held_out)}
-        return {"folder": str(self.folder), **about, "split": sides, **found}
-
-
-def inspect(
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str] | None = None,
-    *,
-    decisions: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
-    command: str = "morelike prepare SOURCE -o SET.mld --decisions decisions.csv",
-    **settings: Any,
-) -> Inspected:
-    """Look at the pictures of `source` and change nothing.
-
-    Args:
-        source: a folder of pictures, or anything else that `open_source` knows.
-        out: the folder for index.html, contact.png and decisions.csv; `inspect-NAME` if not given.
-        decisions: a decisions.csv that was edited by hand.
-        progress: told about the pictures, as (done, total or None).
-        command: what the page says about preparing with edited decisions.
-        **settings: keys of the `data` section, such as `background="white"`.
-
-    Raises:
-        UserError: for anything that a person can mend.
-    """
-    path = Path(source)
-    if is_prepared(path):
-        raise UserError(f"{path} is prepared already; its page is {path / 'index.html'}.")
-    config = validate(DataConfig, settings, "settings")
-    overrides = read_decisions(Path(decisions)) if decisions is not None else None
-    found = decide(open_source(source, config), config, progress, overrides)
-    target = Path(out) if out is not None else Path(f"inspect-{_short(os.fspath(source))}")
-    inspection = Inspection(found, command, thorough=True)
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        inspection.write(target)
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    return Inspected(target, inspection)
-
-
-def prepare(
-    source: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    to: str | None = None,
-    decisions: str | os.PathLike[str] | None = None,
-    progress: Progress | None = None,
-    command: str = "morelike prepare SOURCE -o SET.mld --decisions SET.mld/decisions.csv",
-    **settings: Any,
-) -> Made:
-    """Make a prepared data set of `source` in the folder `out`, or files for other programs.
-
-    Args:
-        source: a folder of pictures, or anything else that `open_source` knows; with `to`, also
-            what `prepare` made before.
-        out: the folder to make, such as "bikes.mld"; one that was made before is replaced.
-        to: "imagefolder", "webdataset" or "zip" instead of a prepared data set.
-        decisions: a decisions.csv that was edited by hand.
-        progress: told about the pictures, as (done, total or None).
-        command: what the page says about preparing with edited decisions.
-        **settings: keys of the `data` section, such as `background="white"`.
-
-    Raises:
-        UserError: for anything that a person can mend.
-    """
-    layout = None if to is None else layout_of(to)
-    path, target = Path(source), Path(out)
-    if is_prepared(path):
-        if layout is None or settings:
-            raise UserError(
-                f"{path} is prepared already; prepare what it was made from again, or convert it "
-                f"with --to {' or '.join(LAYOUTS)} and no other settings."
-            )
-        dataset = open_dataset(path)
-        return Made(export(dataset, layout, target), dataset, None)
-    config = validate(DataConfig, settings, "settings")
-    overrides = read_decisions(Path(decisions)) if decisions is not None else None
-    opened = open_source(source, config)
-    if layout is not None:
-        dataset = data.prepare(opened, config, progress, overrides=overrides)
-        return Made(export(dataset, layout, target), dataset, None)
-    check_target(target)
-    found = decide(opened, config, progress, overrides, target)
-    check_enough(found)
-    inspection = Inspection(found, command, thorough=False)
-    write(found, target, beside=inspection.write)
-    return Made(target, Dataset(target, str(target.absolute())), inspection)
-
-
 def settle(
     source: str | os.PathLike[str] | None,
     recipe: str | None,
@@ -244,7 +127,7 @@ def settle(
     if resumed is not None:
         check_fits(resumed, config, dataset)
     settings = chosen.name if chosen else None
-    name = chosen.name if chosen and recipe else f"{_short(dataset.source)}-{settings}"
+    name = chosen.name if chosen and recipe else f"{short_name(dataset.source)}-{settings}"
     return Job(config, dataset, name, settings, resumed)
 
 
@@ -257,7 +140,7 @@ def _pictures(
     """The prepared data set that `source` is, or is made into under `settings`."""
     path = Path(source)
     if not is_prepared(path):
-        return data.prepare(open_source(source, settings), settings, progress)
+        return prepare(open_source(source, settings), settings, progress)
     dataset = open_dataset(path)
     for key in asked:
         wanted, found = getattr(settings, key), getattr(dataset.settings, key)
@@ -277,10 +160,6 @@ def _settled(settings: DataConfig, dataset: Dataset) -> DataConfig:
     if mirror == "auto":
         mirror = may_be_mirrored(dataset)
     return dataset.settings.model_copy(update={"mirror": mirror})
-
-
-def _short(source: str) -> str:
-    return Path(source).name.removesuffix(".mld").removesuffix(".zip")
 
 
 def _sections(overrides: Mapping[str, Any]) -> dict[str, Any]:

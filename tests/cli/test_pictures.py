@@ -115,7 +115,7 @@ def test_every_option_reaches_its_setting(
         told.append(settings)
         raise Stop
 
-    monkeypatch.setattr("morelike.api.prepare", prepare)
+    monkeypatch.setattr("morelike.ingest.prepare", prepare)
     options = (
         "--size 96x64 --channels rgba --matte #102030 --crop smart --labels folders --dedup near "
         "--background plain --drop blank,blurred --drop-outliers 2% --min-side 40 --face left "

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from conftest import WritePictures, picture
-from morelike import api
+from morelike import ingest
 from morelike.config import DataConfig
 from morelike.data import open_source
 from morelike.data.inspection import Inspection, vendi_score
@@ -83,7 +83,7 @@ def test_files_for_people_are_written_and_nothing_else_is_touched(
     mixed: Path, tmp_path: Path
 ) -> None:
     before = {path: path.read_bytes() for path in mixed.iterdir()}
-    found = api.inspect(mixed, tmp_path / "look", resolution=16)
+    found = ingest.inspect(mixed, tmp_path / "look", resolution=16)
     assert {path.name for path in found.folder.iterdir()} == {
         "index.html",
         "contact.png",
@@ -104,11 +104,11 @@ def test_files_for_people_are_written_and_nothing_else_is_touched(
 
 
 def test_decisions_edited_by_hand_come_back(mixed: Path, tmp_path: Path) -> None:
-    look = api.inspect(mixed, tmp_path / "look", resolution=16).folder / "decisions.csv"
+    look = ingest.inspect(mixed, tmp_path / "look", resolution=16).folder / "decisions.csv"
     lines = look.read_text().replace("blank.png", "renamed.png").splitlines()
     edited = [line.replace(",keep,", ",drop,") if "renamed" in line else line for line in lines]
     look.write_text("\n".join(edited))
-    made = api.prepare(mixed, tmp_path / "set.mld", decisions=look, resolution=16)
+    made = ingest.prepare(mixed, tmp_path / "set.mld", decisions=look, resolution=16)
     assert made.inspection is not None
     assert made.inspection.facts.kept == 32
     assert "blank.png" not in {record["key"] for record in made.dataset.manifest}
@@ -116,7 +116,7 @@ def test_decisions_edited_by_hand_come_back(mixed: Path, tmp_path: Path) -> None
     Image.fromarray(picture(91, 40, 40)).save(mixed / "new.png")
     try:
         told = tmp_path / "set.mld" / "decisions.csv"
-        again = api.prepare(mixed, tmp_path / "set.mld", decisions=told, resolution=16)
+        again = ingest.prepare(mixed, tmp_path / "set.mld", decisions=told, resolution=16)
     finally:
         (mixed / "new.png").unlink()
     keys = {record["key"] for record in again.dataset.manifest}
@@ -127,7 +127,7 @@ def test_decisions_edited_by_hand_come_back(mixed: Path, tmp_path: Path) -> None
 def test_a_source_without_one_usable_picture_can_be_looked_at(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p" / "a.png").write_bytes(b"")
-    found = api.inspect(tmp_path / "p", tmp_path / "look")
+    found = ingest.inspect(tmp_path / "p", tmp_path / "look")
     assert found.inspection.facts.kept == 0
     assert "the file is empty" in (found.folder / "index.html").read_text()
 

@@ -6,7 +6,7 @@ import sys
 
 def test_looking_at_pictures_needs_no_torch() -> None:
     code = (
-        "import sys, morelike.data, morelike.data.inspection, morelike.data.export; "
+        "import sys, morelike.data, morelike.ingest, morelike.cli.pictures; "
         "print([name for name in ('torch', 'av', 'pyarrow', 'datasets') if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -172,10 +172,10 @@ def inspect(
     Nothing is changed. It writes a page (index.html), a contact sheet and decisions.csv into a
     folder, and prints the advice.
     """
-    from morelike import api
+    from morelike import ingest
 
     with console.preparing() as progress:
-        found = api.inspect(
+        found = ingest.inspect(
             source,
             out,
             decisions=decisions,
@@ -211,10 +211,10 @@ def prepare(
     The last line printed is where it is. Run again when pictures were added: only the new ones are
     decoded. What lies in SET.mld/decisions.csv may be edited and given back with --decisions.
     """
-    from morelike import api
+    from morelike import ingest
 
     with console.preparing() as progress:
-        made = api.prepare(
+        made = ingest.prepare(
             source,
             out,
             decisions=decisions,

@@ -91,9 +91,9 @@ RULES: tuple[Rule, ...] = (
         lambda f: 30 <= f.kept < 200,
         "warning",
         lambda f: (
-            f"{f.kept} pictures: use a recipe for small data (roses-dcgan mirrors, dcgan does "
-            "not), keep its augmentation on, and train for ten minutes before an hour. Expect "
-            " samples that resemble training pictures soon, and look for that."
+            f"{f.kept} pictures: keep the augmentation on (the recipe dcgan, which is the default, "
+            "is made for few), and train for ten minutes before an hour. Expect samples that "
+            "resemble training pictures soon, and look for that."
         ),
     ),
     Rule(
@@ -150,7 +150,7 @@ RULES: tuple[Rule, ...] = (
         "note",
         lambda f: (
             f"{f.near} near copies are kept (resized, recompressed, mirrored or cropped); "
-            "--dedup near leaves them out. They are never split between training and held-out."
+            "--dedup near leaves them out."
         ),
     ),
     Rule(
