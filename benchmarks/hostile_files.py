@@ -95,7 +95,7 @@ def whole_files() -> dict[str, bytes]:
         "WEBP lossless": encoded(alpha, "WEBP", lossless=True),
         "WEBP animated": encoded(rgb, "WEBP", **frames),
     }
-    if features.check("avif"):
+    if "avif" in features.modules and features.check("avif"):
         files["AVIF"] = encoded(rgb, "AVIF", exif=exif)
         files["AVIF alpha"] = encoded(alpha, "AVIF")
     return files

@@ -617,7 +617,7 @@ def test_packed_tiffs(options: dict[str, Any]) -> None:
 @pytest.mark.parametrize("orientation", [3, 6])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "AVIF"])
 def test_other_formats_are_turned_upright(kind: str, orientation: int) -> None:
-    if not features.check(kind.lower()) and kind == "AVIF":
+    if kind == "AVIF" and not ("avif" in features.modules and features.check("avif")):
         pytest.skip("this Pillow has no AVIF")
     upright = photo(48, 32)
     stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](np.asarray(upright))))

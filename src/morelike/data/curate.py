@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -15,10 +15,14 @@ from morelike.data.decisions import Decision, Facing, Overrides
 from morelike.data.duplicates import Group, best_copy, exact_groups, near_groups
 from morelike.data.facing import Facing as FacingFound
 from morelike.data.facing import facing
+from morelike.data.fit import PROXY
 from morelike.data.outliers import Outliers, outliers
 from morelike.data.quality import Quality
 from morelike.data.scan import Scan
 from morelike.data.store import Store
+from morelike.data.traits import TRAITS, measure, thumbs
+
+CHUNK = 512
 
 
 class Judgements:
@@ -38,8 +42,24 @@ class Judgements:
 
     @cached_property
     def thumbs(self) -> np.ndarray:
-        """(N, 32, 32, 3) uint8."""
-        return self.store.thumbs(self.scan.rows)
+        """(N, 32, 32, 3) uint8: whole pictures, squeezed."""
+        return self.thumbs_of(np.arange(len(self)))
+
+    def thumbs_of(self, chosen: np.ndarray) -> np.ndarray:
+        """The thumbs of these pictures."""
+        result = np.empty((len(chosen), PROXY // 2, PROXY // 2, 3), np.uint8)
+        for part in _parts(len(chosen)):
+            result[part] = thumbs(self.store.proxies(self.scan.rows[chosen[part]]))
+        return result
+
+    @cached_property
+    def traits(self) -> np.ndarray:
+        """(N,) TRAITS: what is measured of each picture on its own."""
+        result = np.empty(len(self), TRAITS)
+        for part in _parts(len(self)):
+            rows = self.scan.rows[part]
+            result[part] = measure(self.store.proxies(rows), self.store.pixels(rows))
+        return result
 
     @cached_property
     def exact(self) -> list[tuple[int, ...]]:
@@ -58,12 +78,12 @@ class Judgements:
     @cached_property
     def background(self) -> Background:
         """The colour around each picture's subject."""
-        return background.judge(self.scan.facts["traits"])
+        return background.judge(self.traits)
 
     @cached_property
     def quality(self) -> Quality:
         """Blank, blurred and framed pictures."""
-        return quality.judge(self.scan.facts["traits"])
+        return quality.judge(self.traits)
 
     @cached_property
     def outliers(self) -> Outliers:
@@ -156,6 +176,11 @@ def _with_facing(decision: Decision, found: Judgements, i: int, settings: DataCo
     if found.facing.score[i] < 0:
         way = "left" if way == "right" else "right"
     return Decision(decision.keep, decision.reason, decision.score, way, decision.by)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Few enough pictures at a time that memory stays flat."""
+    return (slice(start, start + CHUNK) for start in range(0, count, CHUNK))
 
 
 def _renumbered(group: Group, numbers: np.ndarray) -> Group:

@@ -108,7 +108,7 @@ class Inspection:
         if not self._thorough:
             return None
         found = self._found
-        return vendi_score(found.judgements.store.thumbs(found.scan.rows[_spread(kept)]))
+        return vendi_score(found.judgements.thumbs_of(_spread(kept)))
 
     @cached_property
     def advice(self) -> list[Advice]:
@@ -312,7 +312,7 @@ class Inspection:
         )
 
     def _borders(self) -> Borders | None:
-        traits = self._found.scan.facts["traits"]
+        traits = self._found.judgements.traits
         if not len(traits):
             return None
         colours = traits["border"].astype(np.uint8)

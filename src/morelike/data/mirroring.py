@@ -14,11 +14,11 @@ SIZE = (32, 32)
 
 
 def may_be_mirrored(dataset: Dataset) -> bool:
-    """Whether the training pictures are measured to be no different from their mirror images.
+    """Whether the pictures are measured to be no different from their mirror images.
 
     False also where that cannot be told. At most 20,000 of them are looked at.
     """
-    chosen = dataset.train[:: max(1, -(-len(dataset.train) // MOST))]
-    pictures = (to_image(dataset.images[i]).convert("RGB") for i in chosen)
+    chosen = dataset.images[:: max(1, -(-len(dataset.images) // MOST))]
+    pictures = (to_image(image).convert("RGB") for image in chosen)
     small = [np.asarray(one.resize(SIZE, Image.Resampling.BOX)) for one in pictures]
     return facing(np.stack(small)).asymmetric is False

@@ -1,4 +1,4 @@
-"""Read every picture of a source once: decoded, measured and stored, or rejected by name."""
+"""Read every picture of a source once: decoded and stored, or rejected by name."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import itertools
 import os
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,11 +19,11 @@ from morelike.config import DataConfig
 from morelike.data.decode import decode
 from morelike.data.fit import Crop, Decoded, Form, choose_crop
 from morelike.data.item import Item, Rejection, Side
-from morelike.data.store import FACTS, Row, Store
+from morelike.data.store import FACTS, Batch, Row, Store, batch
 
-WINDOW_BYTES = 64 * 2**20  # prepared pictures in flight
-STREAM_BYTES = 256 * 2**20  # encoded pictures taken off a stream and not yet decoded
-SURVEYED = 96
+BATCH = 32  # pictures that a thread works on before it hands them over
+STREAM_BYTES = 32 * 2**20  # or so much taken off a stream
+SURVEYED = 64
 COLORS = {"white": (255, 255, 255), "black": (0, 0, 0), "gray": (128, 128, 128)}
 
 Progress = Callable[[int, int | None], None]
@@ -75,7 +76,7 @@ def scan(
     store: Store,
     report: Callable[[int], None] = lambda done: None,
 ) -> Scan:
-    """Read, decode, measure and store all these pictures.
+    """Read, decode and store all these pictures.
 
     Raises:
         UserError: if the source of the items cannot be read.
@@ -87,61 +88,59 @@ def scan(
     # Python keeps one list of warning filters for all threads, so it is set here, in none of them.
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # odd metadata; what matters raises
-        for window, outcomes in _ahead(pool, items, store, form, streamed):
-            found: list[_Outcome] = []
-            for outcome in outcomes:
-                found.append(outcome)
-                done += 1
+        try:
+            for part, worked in _ahead(pool, _batches(items, streamed), store, form):
+                if worked.new is not None:
+                    store.add(worked.new)
+                rows += _note(part, worked.outcomes, store, result)
+                done += len(part)
                 report(done)
-            rows += _keep(window, found, store, result)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # somebody waits at the keyboard
+            raise
     result.rows = np.array(rows, np.int64)
     result.facts = store.facts(result.rows)
     return result
 
 
-class _Fresh(NamedTuple):
-    """A picture that the store does not have yet."""
+class _Worked(NamedTuple):
+    """What became of a batch of items."""
 
-    content: bytes
-    size: int
-    decoded: Decoded
-
-
-_Outcome = bytes | _Fresh | Rejection  # bytes: the content of one that the store has
+    outcomes: list[bytes | Rejection]
+    """Of each item; bytes: the hash of its contents, by which the store has it or will have it."""
+    new: Batch | None
+    """What the store does not have yet."""
 
 
 def _ahead(
-    pool: ThreadPoolExecutor, items: Iterable[Item], store: Store, form: Form, streamed: bool
-) -> Iterator[tuple[Sequence[Item], Iterable[_Outcome]]]:
-    """Windows with their outcomes; the next one is worked on while this one is looked at."""
-    # `find` in the threads sees the store as it is before this window's additions: at worst a
-    # picture is decoded twice.
-    work = partial(_read_and_decode, store=store, form=form)
-    waiting: tuple[Sequence[Item], Iterable[_Outcome]] | None = None
-    for window in _windows(items, form, streamed):
-        submitted = (window, pool.map(work, window))
-        if waiting is not None:
-            yield waiting
-        waiting = submitted
-    if waiting is not None:
-        yield waiting
+    pool: ThreadPoolExecutor, batches: Iterable[Sequence[Item]], store: Store, form: Form
+) -> Iterator[tuple[Sequence[Item], _Worked]]:
+    """Batches in their order, done; some more are being worked on meanwhile."""
+    waiting: deque[tuple[Sequence[Item], Future[_Worked]]] = deque()
+    most = 2 * (os.cpu_count() or 1) + 2
+    for part in batches:
+        waiting.append((part, pool.submit(_work, part, store, form)))
+        if len(waiting) >= most:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    for first, future in waiting:
+        yield first, future.result()
 
 
-def _windows(items: Iterable[Item], form: Form, streamed: bool) -> Iterator[Sequence[Item]]:
-    """Cut the items so that neither encoded nor prepared pictures fill the memory."""
-    most = max(16, min(512, WINDOW_BYTES // (form.height * form.width * form.channels)))
-    window: list[Item] = []
+def _batches(items: Iterable[Item], streamed: bool) -> Iterator[Sequence[Item]]:
+    """Cut the items so that what comes off a stream does not fill the memory."""
+    batch: list[Item] = []
     held = 0
     for item in items:
         if streamed:
             item, size = _taken(item)
             held += size
-        window.append(item)
-        if len(window) >= most or held >= STREAM_BYTES // 2:
-            yield window
-            window, held = [], 0
-    if window:
-        yield window
+        batch.append(item)
+        if len(batch) >= BATCH or held >= STREAM_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def _taken(item: Item) -> tuple[Item, int]:
@@ -158,24 +157,27 @@ def _raise(problem: Exception) -> Any:
     raise problem
 
 
-def _read_and_decode(item: Item, store: Store, form: Form) -> _Outcome:
-    try:
-        if item.identity is not None:
-            content = _hash(item.identity.encode())
-            if store.find(content) is not None:
-                return content
-            data = item.read()
-        else:
-            data = item.read()
-            content = _content(data)
-            if store.find(content) is not None:
-                return content
-        size = data.nbytes if isinstance(data, np.ndarray) else len(data)
-        return _Fresh(content, size, decode(data, form))
-    except Rejection as rejection:
-        return rejection
-    except OSError as error:
-        return Rejection(f"cannot be read: {error.strerror or error}")
+def _work(items: Sequence[Item], store: Store, form: Form) -> _Worked:
+    """Read and decode, in one of several threads.
+
+    The store is only asked what it has; at worst a picture that comes twice is decoded twice.
+    """
+    outcomes: list[bytes | Rejection] = []
+    fresh: list[tuple[bytes, int, Decoded]] = []
+    for item in items:
+        try:
+            data = item.read() if item.identity is None else None
+            content = _hash((item.identity or "").encode()) if data is None else _content(data)
+            if store.find(content) is None:
+                data = item.read() if data is None else data
+                size = data.nbytes if isinstance(data, np.ndarray) else len(data)
+                fresh.append((content, size, decode(data, form)))
+            outcomes.append(content)
+        except Rejection as rejection:
+            outcomes.append(rejection)
+        except OSError as error:
+            outcomes.append(Rejection(f"cannot be read: {error.strerror or error}"))
+    return _Worked(outcomes, batch(fresh) if fresh else None)
 
 
 def _content(data: bytes | np.ndarray) -> bytes:
@@ -185,26 +187,22 @@ def _content(data: bytes | np.ndarray) -> bytes:
 
 
 def _hash(*parts: Any) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
+    digest = hashlib.sha256()  # processors have instructions for it
     for part in parts:
         digest.update(part)
-    return digest.digest()
+    return digest.digest()[:16]
 
 
-def _keep(
-    window: Sequence[Item], found: Sequence[_Outcome], store: Store, result: Scan
+def _note(
+    batch: Sequence[Item], outcomes: Sequence[bytes | Rejection], store: Store, result: Scan
 ) -> list[Row]:
-    """Put a window's new pictures into the store and its records into `result`."""
-    fresh = [outcome for outcome in found if isinstance(outcome, _Fresh)]
-    store.add(
-        [one.content for one in fresh], [one.size for one in fresh], [one.decoded for one in fresh]
-    )
+    """Put a batch's records into `result`."""
     rows: list[Row] = []
-    for item, outcome in zip(window, found, strict=True):
+    for item, outcome in zip(batch, outcomes, strict=True):
         if isinstance(outcome, Rejection):
             result.rejected.append({"key": item.key, "reason": str(outcome)})
             continue
-        row = store.find(outcome.content if isinstance(outcome, _Fresh) else outcome)
+        row = store.find(outcome)
         assert row is not None, "what was decoded is stored"
         rows.append(row)
         result.keys.append(item.key)

@@ -2,8 +2,8 @@
 
 A prepared data set can so be made again, grow, or get other rules of selection without touching the
 pictures that are already known; and a killed preparation goes on where it was. There is one folder
-for each way of decoding; in it every process appends to a segment of its own: `.pixels`, `.thumbs`
-and, after these are written, `.rows`. What has no row does not count.
+for each way of decoding; in it every process appends to a segment of its own: `.pixels`,
+`.proxies` and, after these are written, `.rows`. What has no row does not count.
 """
 
 from __future__ import annotations
@@ -15,15 +15,14 @@ import time
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from morelike.data.decode import VERSION
-from morelike.data.fit import Decoded, Form
-from morelike.data.traits import TRAITS, measure, thumbs
+from morelike.data.fit import PROXY, Decoded, Form
 
-THUMB = (32, 32, 3)
+PROXIES = (PROXY, PROXY, 3)
 KEPT_DAYS = 30
 FACTS = np.dtype(
     [
@@ -36,18 +35,49 @@ FACTS = np.dtype(
         ("transparent", "?"),
         ("enlarged", "<f4"),
         ("notes", "S96"),
-        ("traits", TRAITS),
     ]
 )
-"""A row: hashes of the encoded and of the prepared picture, its original size, what is measured."""
+"""A row: hashes of the encoded and of the prepared picture, and what was seen in decoding."""
 
 Row = int
 """A number that stands for a stored picture as long as this store is open."""
 Rows = Sequence[Row] | np.ndarray
 
 
+class Batch(NamedTuple):
+    """Some decoded pictures, ready to be stored."""
+
+    pixels: np.ndarray
+    """(n, H, W, C) uint8."""
+    proxies: np.ndarray
+    """(n, 64, 64, 3) uint8."""
+    rows: np.ndarray
+    """(n,) FACTS."""
+
+
+def batch(pictures: Sequence[tuple[bytes, int, Decoded]]) -> Batch:
+    """Put pictures together, each given as the hash of its contents, its bytes, itself decoded."""
+    facts = [
+        (
+            content,
+            picture_digest(one.pixels),
+            size,
+            one.width,
+            one.height,
+            one.gray,
+            one.transparent,
+            one.enlarged,
+            "; ".join(one.notes).encode("ascii", "replace"),
+        )
+        for content, size, one in pictures
+    ]
+    pixels = np.stack([one.pixels for _, _, one in pictures])
+    proxies = np.stack([one.proxy for _, _, one in pictures])
+    return Batch(pixels, proxies, np.array(facts, FACTS))
+
+
 class Store:
-    """Decoded pictures of one form. Rows are read and written by one thread only."""
+    """Decoded pictures of one form. One thread reads and writes; any may `find`."""
 
     def __init__(self, cache: Path, form: Form) -> None:
         """Open the store, or make it.
@@ -56,7 +86,7 @@ class Store:
             OSError: if the cache cannot be read or written.
         """
         self._shape = (form.height, form.width, form.channels)
-        name = repr((VERSION, TRAITS.descr, tuple(form))).encode()
+        name = repr((VERSION, FACTS.descr, tuple(form))).encode()
         self._folder = cache / "decoded" / hashlib.blake2b(name, digest_size=12).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._segments: list[_Segment] = []
@@ -71,50 +101,35 @@ class Store:
         """The row of a picture with this content hash, if it was ever decoded."""
         return self._index.get(content)
 
-    def add(
-        self, contents: Sequence[bytes], sizes: Sequence[int], decoded: Sequence[Decoded]
-    ) -> list[Row]:
-        """Measure and append pictures; one whose content is known gets the row it has."""
-        new: dict[bytes, int] = {}
-        for position, content in enumerate(contents):
-            if content not in self._index:
-                new.setdefault(content, position)
-        if new:
-            chosen = list(new.values())
-            pixels = np.stack([decoded[i].pixels for i in chosen])
-            proxies = np.stack([decoded[i].proxy for i in chosen])
-            rows = np.zeros(len(chosen), FACTS)
-            rows["traits"] = measure(proxies, pixels)
-            for row, i in zip(rows, chosen, strict=True):
-                one = decoded[i]
-                row["content"] = contents[i]
-                row["digest"] = picture_digest(one.pixels)
-                row["bytes"] = sizes[i]
-                for name in ("width", "height", "gray", "transparent", "enlarged"):
-                    row[name] = getattr(one, name)
-                row["notes"] = "; ".join(one.notes).encode("ascii", "replace")
-            self._append(pixels, thumbs(proxies), rows)
-        return [self._index[content] for content in contents]
+    def add(self, new: Batch) -> None:
+        """Append pictures, but for those whose contents are known already."""
+        chosen: dict[bytes, int] = {}
+        for place, content in enumerate(new.rows["content"]):
+            if content.tobytes() not in self._index:
+                chosen.setdefault(content.tobytes(), place)
+        places = list(chosen.values())
+        if places:
+            self._append(new.pixels[places], new.proxies[places], new.rows[places])
 
     def facts(self, rows: Rows) -> np.ndarray:
         """(len(rows),) FACTS."""
         return self._take("rows", np.asarray(rows, np.int64), FACTS, ())
 
-    def thumbs(self, rows: Rows) -> np.ndarray:
-        """(len(rows), 32, 32, 3) uint8: whole pictures, squeezed."""
-        return self._take("thumbs", np.asarray(rows, np.int64), np.uint8, THUMB)
+    def proxies(self, rows: Rows) -> np.ndarray:
+        """(len(rows), 64, 64, 3) uint8: whole pictures, squeezed."""
+        return self._take("proxies", np.asarray(rows, np.int64), np.uint8, PROXIES)
 
     def pixels(self, rows: Rows) -> np.ndarray:
         """(len(rows), H, W, C) uint8: prepared pictures."""
         return self._take("pixels", np.asarray(rows, np.int64), np.uint8, self._shape)
 
     def decoded(self, rows: Rows) -> list[Decoded]:
-        """The pictures as they were added, but for the finest detail of their proxies."""
-        together = zip(self.facts(rows), self.pixels(rows), self.thumbs(rows), strict=True)
+        """The pictures as they were added."""
+        together = zip(self.facts(rows), self.pixels(rows), self.proxies(rows), strict=True)
         return [
             Decoded(
                 pixels,
-                thumb.repeat(2, axis=0).repeat(2, axis=1),
+                proxy,
                 int(row["width"]),
                 int(row["height"]),
                 bool(row["gray"]),
@@ -122,7 +137,7 @@ class Store:
                 float(row["enlarged"]),
                 tuple(note for note in row["notes"].decode().split("; ") if note),
             )
-            for row, pixels, thumb in together
+            for row, pixels, proxy in together
         ]
 
     def _take(self, kind: str, rows: np.ndarray, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -135,12 +150,12 @@ class Store:
             result[mine] = segment.array(kind, dtype, shape)[rows[mine] - segment.start]
         return result
 
-    def _append(self, pixels: np.ndarray, small: np.ndarray, rows: np.ndarray) -> None:
+    def _append(self, pixels: np.ndarray, proxies: np.ndarray, rows: np.ndarray) -> None:
         if self._own is None:
             path = self._folder / f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.rows"
             self._own = _Segment(path, self._shape, self._count)
             self._segments.append(self._own)
-        self._own.append(pixels, small, rows)
+        self._own.append(pixels, proxies, rows)
         self._remember(rows["content"], self._count)
         self._count += len(rows)
 
@@ -160,17 +175,17 @@ class _Segment:
 
     def __init__(self, path: Path, shape: tuple[int, ...], start: int) -> None:
         self.start = start
-        self._paths = {kind: path.with_suffix(f".{kind}") for kind in ("rows", "thumbs", "pixels")}
-        sizes = {"rows": FACTS.itemsize, "thumbs": _product(THUMB), "pixels": _product(shape)}
+        self._paths = {kind: path.with_suffix(f".{kind}") for kind in ("rows", "proxies", "pixels")}
+        sizes = {"rows": FACTS.itemsize, "proxies": _product(PROXIES), "pixels": _product(shape)}
         # After a power cut one file may be shorter than the row says.
         self.count = min(_length(self._paths[kind]) // size for kind, size in sizes.items())
 
     def array(self, kind: str, dtype: Any, shape: tuple[int, ...]) -> np.ndarray:
         return np.memmap(self._paths[kind], dtype, "r", shape=(self.count, *shape))
 
-    def append(self, pixels: np.ndarray, small: np.ndarray, rows: np.ndarray) -> None:
+    def append(self, pixels: np.ndarray, proxies: np.ndarray, rows: np.ndarray) -> None:
         # The rows last: they make the others count.
-        for kind, values in (("pixels", pixels), ("thumbs", small), ("rows", rows)):
+        for kind, values in (("pixels", pixels), ("proxies", proxies), ("rows", rows)):
             with self._paths[kind].open("ab") as file:
                 file.write(np.ascontiguousarray(values).data)
         self.count += len(rows)
@@ -178,9 +193,9 @@ class _Segment:
 
 def picture_digest(pixels: np.ndarray) -> bytes:
     """16 bytes that only these pixels in this shape give."""
-    digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+    digest = hashlib.sha256(repr(pixels.shape).encode())  # which processors have in hardware
     digest.update(np.ascontiguousarray(pixels).data)
-    return digest.digest()
+    return digest.digest()[:16]
 
 
 def forget_old(cache: Path) -> None:

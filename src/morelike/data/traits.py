@@ -39,10 +39,12 @@ WHITE = 232
 """Least value of every channel of what looks white; a soft shadow on white is often below."""
 CONTENT = 12
 """Largest difference in a channel from the median colour of what counts as empty."""
+WHOLE = 0.97
+"""Share of a line that is of one colour, where the line is part of a bar."""
 THINNEST, DEEPEST = 2, 21
 """A bar has at least two lines of the proxy, and less than a third of them."""
 
-_BLOCK = 2**15  # pixels worked on at a time, so that they stay in the processor's cache
+_BLOCK = 2**17  # pixels worked on at a time: few calls, and not all of it leaves the cache
 
 
 def measure(proxies: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -99,20 +101,25 @@ def _measure_frame(whole: np.ndarray, traits: np.ndarray) -> None:
     What stands on a plain background rises out of it little by little, or over a part of the
     width; shading takes more lines.
     """
+    traits["steps"], traits["bars"] = 0, 0
     upright, lying = whole, whole.swapaxes(2, 3)
     for number, side in enumerate((upright, upright[:, :, ::-1], lying, lying[:, :, ::-1])):
-        near = side[:, :, : DEEPEST + 2]  # (3, B, depth, along), from the side inwards
+        first = side[:, :, 0]  # (3, B, along)
+        even = (_away(first, _median(first)) <= BAR_TOLERANCE).mean(axis=1) >= WHOLE
+        if not even.any():  # as in most photographs
+            continue
+        near = side[:, even, : DEEPEST + 2]  # (3, B, depth, along), from the side inwards
         away = _away(near, _median(near[:, :, 0]))
         same = (away <= BAR_TOLERANCE).mean(axis=2, dtype=np.float32)  # (B, depth)
         other = (away > 2 * BAR_TOLERANCE).mean(axis=2, dtype=np.float32)
         sofar = np.cumsum(same, axis=1) / np.arange(1, DEEPEST + 3, dtype=np.float32)
-        bar = (same[:, :1] >= 0.97) & (same >= 0.97) & (sofar >= 0.75)
+        bar = (same >= WHOLE) & (sofar >= 0.75)
         bar[:, : THINNEST - 1] = False
         # Resizing may leave one line between the bar and the picture that is neither.
         step = np.where(bar[:, :-2], np.maximum(other[:, 1:-1], other[:, 2:]), 0)
         last = DEEPEST - step[:, ::-1].argmax(axis=1)
-        traits["steps"][:, number] = step.max(axis=1)
-        traits["bars"][:, number] = np.where(step.any(axis=1), last, 0)
+        traits["steps"][even, number] = step.max(axis=1)
+        traits["bars"][even, number] = np.where(step.any(axis=1), last, 0)
 
 
 def _measure_content(planes: np.ndarray, traits: np.ndarray) -> None:

@@ -83,12 +83,15 @@ def read_file(path: Path) -> bytes:
     Raises:
         OSError: if it cannot be read, is no file, or is larger than any picture may be.
     """
-    state = path.stat()
+    name = os.fspath(path)
+    # Done for every picture, and paths are slow.
+    state = os.stat(name)  # noqa: PTH116
     if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):  # a pipe never ends
         raise OSError(errno.EINVAL, "not a file")
     if state.st_size > MOST_BYTES:
         raise OSError(errno.EFBIG, f"over {MOST_BYTES // 2**20} MB")
-    return path.read_bytes()
+    with open(name, "rb", buffering=0) as file:  # noqa: PTH123
+        return file.read()
 
 
 def _read_inside(folder: Path, name: str) -> bytes:
