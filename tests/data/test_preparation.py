@@ -235,7 +235,7 @@ def test_the_digest_is_the_same_on_every_machine(tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     for shade in (10, 200):
         Image.new("RGB", (16, 16), (shade, 0, 0)).save(tmp_path / "p" / f"{shade}.png")
-    assert ready(tmp_path / "p", held_out=0).digest == "02bc2c80627e97e3b867370d2ce6b27e"
+    assert ready(tmp_path / "p", held_out=0).digest == "42e1eb3da954e8047cad2358fb847dce"
 
 
 def with_copies(folder: Path, count: int) -> Path:

@@ -23,6 +23,7 @@ from morelike.data.store import Store
 from morelike.data.traits import TRAITS, measure, thumbs
 
 CHUNK = 512
+KEPT = Decision()
 
 
 class Judgements:
@@ -154,7 +155,7 @@ def curate(found: Judgements, settings: DataConfig) -> list[Decision]:
         for i in worst[: round(settings.drop_outliers * len(open_))]:
             leave_out(int(i), "unlike the others", float(found.outliers.score[i]))
     return [
-        found.told[i] or _with_facing(left_out.get(i, Decision()), found, i, settings)
+        found.told[i] or _with_facing(left_out.get(i, KEPT), found, i, settings)
         for i in range(len(found))
     ]
 

@@ -139,9 +139,10 @@ def open_dataset(path: Path) -> Dataset:
 
 def dataset_digest(records: Iterable[dict[str, Any]], channels: int) -> str:
     """One name for these pixels on these sides, in this order."""
-    pictures = [[one["digest"], one["split"], one["mirrored"]] for one in records]
-    whole = json.dumps([channels, pictures])
-    return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
+    whole = hashlib.blake2b(str(channels).encode(), digest_size=16)
+    for one in records:
+        whole.update(json.dumps([one["digest"], one["split"], one["mirrored"]]).encode())
+    return whole.hexdigest()
 
 
 def write_images(path: Path, batches: Iterable[np.ndarray], shape: tuple[int, ...]) -> None:

@@ -15,7 +15,7 @@ COLUMNS = ("key", "content", "decision", "reason", "score", "facing", "by")
 Facing = Literal["left", "right", ""]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What happens to one picture."""
 

@@ -17,7 +17,7 @@ class Rejection(Exception):
     """Why a picture cannot be used; its text is shown to the person."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One candidate picture."""
 

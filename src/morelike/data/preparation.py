@@ -265,28 +265,28 @@ def write(
 def _write(found: Prepared, folder: Path) -> None:
     settings, kept = found.settings, found.kept
     turned = np.array([mirrored(found.decisions[i], settings) for i in kept], bool)
-    records = list(_records(found, split(found), turned))
+    sides = split(found)
     shape = (len(kept), *settings.size, settings.shape[0])
     write_images(folder / "images.npy", _pixels(found, turned), shape)
-    write_manifest(folder / "manifest.jsonl", records)
+    write_manifest(folder / "manifest.jsonl", _records(found, sides, turned))
     files.write_text(
         folder / "decisions.csv",
         write_decisions(found.scan.keys, found.judgements.contents, found.decisions),
     )
     copies = sum(len(group) - 1 for group in found.judgements.exact)
     reasons = Counter(reason_kind(one.reason) for one in found.decisions if not one.keep)
-    labels = Counter(record["label"] for record in records if record["label"] is not None)
+    labels = Counter(label for i in kept if (label := found.scan.labels[i]) is not None)
     info = {
         "schema": SCHEMA,
         "version": __version__,
         "source": found.source,
         "settings": settings.model_dump(mode="json", exclude={"mirror"}),
         "crop_reason": found.crop_reason,
-        "count": len(records),
+        "count": len(kept),
         "duplicates": copies,
         "left_out": dict(sorted(reasons.items())),
         "labels": dict(sorted(labels.items())),
-        "digest": dataset_digest(records, shape[-1]),
+        "digest": dataset_digest(_records(found, sides, turned), shape[-1]),
         "rejected": found.scan.rejected,
     }
     files.write_json(folder / "dataset.json", info)
