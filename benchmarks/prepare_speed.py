@@ -56,14 +56,14 @@ def canvas(side: int = 3_000) -> np.ndarray:
     return colour.clip(0, 255).astype(np.uint8)
 
 
-def make_photographs(folder: Path, count: int) -> list[Path]:
-    """`count` JPEGs of quality 85 and 460 to 540 px a side, cut out of one canvas."""
+def make_photographs(folder: Path, count: int, quality: int) -> list[Path]:
+    """`count` JPEGs of 460 to 540 px a side, cut out of one canvas."""
     whole, numbers, paths = canvas(), np.random.RandomState(1), []
     for number in range(count):
         height, width = numbers.randint(460, 541, 2)
         top, left = numbers.randint(0, len(whole) - 541, 2)
         path = folder / f"{number:05d}.jpg"
-        Image.fromarray(whole[top : top + height, left : left + width]).save(path, quality=85)
+        Image.fromarray(whole[top : top + height, left : left + width]).save(path, quality=quality)
         paths.append(path)
     return paths
 
@@ -120,14 +120,14 @@ def spread(values: Sequence[float]) -> str:
     return f"{np.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def compare(count: int, blocks: int) -> None:
+def compare(count: int, blocks: int, quality: int) -> None:
     """Print the ratios."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         (scratch / "all").mkdir()
-        paths = make_photographs(scratch / "all", count)
+        paths = make_photographs(scratch / "all", count, quality)
         size = sum(path.stat().st_size for path in paths) / count
-        print(f"{count} JPEGs of {size / 1000:.0f} kB on average, quality 85")
+        print(f"{count} JPEGs of {size / 1000:.0f} kB on average, quality {quality}")
         (ours, _), plain = prepared(paths[:64], scratch), plainly(paths[:64])
         different = np.abs(ours.astype(int) - plain)
         print(f"mean difference of a value from the plain loop's: {different.mean():.2f} of 255")
@@ -188,6 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed and memory of `prepare`.")
     parser.add_argument("--count", type=int, default=2_000)
     parser.add_argument("--blocks", type=int, default=5)
+    parser.add_argument("--quality", type=int, default=75, help="of the JPEGs; 75 is Pillow's own")
     parser.add_argument("--small", type=int, help="how many small files to prepare instead")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--in", dest="folder", type=Path, help=argparse.SUPPRESS)
@@ -202,7 +203,7 @@ def main() -> None:
     if args.small:
         small_files(args.small)
     else:
-        compare(args.count, args.blocks)
+        compare(args.count, args.blocks, args.quality)
 
 
 if __name__ == "__main__":

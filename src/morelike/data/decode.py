@@ -454,10 +454,15 @@ def _fitted(picture: _Picture, form: Form) -> Decoded:
 
     opaque = _on_matte(image, form.matte) if image.mode == "RGBA" else image
 
+    across, down = image.size
+
     def in_image(left: float, top: float, right: float, bottom: float) -> Box:
-        left, right = (min(x + place / shrunk, image.width) for place in (left, right))
-        top, bottom = (min(y + place / shrunk, image.height) for place in (top, bottom))
-        return left, top, right, bottom
+        return (
+            min(x + left / shrunk, across),
+            min(y + top / shrunk, down),
+            min(x + right / shrunk, across),
+            min(y + bottom / shrunk, down),
+        )
 
     whole = in_image(0, 0, width, height)
     proxy = _array(opaque.resize((PROXY, PROXY), Image.Resampling.BOX, whole), "RGB")
@@ -477,7 +482,9 @@ def _fitted(picture: _Picture, form: Form) -> Decoded:
 
 
 def _array(image: Image.Image, mode: str) -> np.ndarray:
-    return np.array(image if image.mode == mode else image.convert(mode))
+    image = image if image.mode == mode else image.convert(mode)
+    pixels = np.frombuffer(image.tobytes(), np.uint8)
+    return pixels.reshape(image.height, image.width, len(mode))
 
 
 def _on_matte(image: Image.Image, matte: tuple[int, int, int]) -> Image.Image:

@@ -108,7 +108,9 @@ class Store:
             if content.tobytes() not in self._index:
                 chosen.setdefault(content.tobytes(), place)
         places = list(chosen.values())
-        if places:
+        if len(places) == len(new.rows):
+            self._append(*new)
+        elif places:
             self._append(new.pixels[places], new.proxies[places], new.rows[places])
 
     def facts(self, rows: Rows) -> np.ndarray:
