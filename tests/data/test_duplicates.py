@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from morelike.data import duplicates
+from morelike.data import duplicates, likeness
 from morelike.data.duplicates import Group, best_copy, exact_groups, near_groups
 from morelike.data.toys import toy
 
@@ -120,7 +120,7 @@ def test_the_order_of_the_pictures_does_not_matter() -> None:
 def test_small_blocks_give_the_same_as_large_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = near_groups(planted())
     for name, value in {"CHUNK": 7, "BLOCK": 100, "PAIRS": 3}.items():
-        monkeypatch.setattr(duplicates, name, value)
+        monkeypatch.setattr(duplicates if name == "PAIRS" else likeness, name, value)
     found = near_groups(planted())
     assert members(found) == members(expected)
     for one, other in zip(found, expected, strict=True):
@@ -129,8 +129,8 @@ def test_small_blocks_give_the_same_as_large_ones(monkeypatch: pytest.MonkeyPatc
 
 def test_buckets_find_nearly_all(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = members(near_groups(planted()))
-    monkeypatch.setattr(duplicates, "BRUTE", 0)
-    monkeypatch.setattr(duplicates, "BUCKET", 10)
+    monkeypatch.setattr(likeness, "BRUTE", 0)
+    monkeypatch.setattr(likeness, "BUCKET", 10)
     found = members(near_groups(planted()))
     assert found <= expected
     assert len(found) >= 0.9 * len(expected)
@@ -158,7 +158,7 @@ def test_equal_thumbnails_are_one_group_with_a_pair_each() -> None:
 def test_nearly_equal_thumbnails_do_not_explode() -> None:
     groups = near_groups(noisy(np.repeat(thumb(scene(0))[None], 100, axis=0)))
     assert sum(len(group.members) for group in groups) >= 90
-    assert sum(len(group.pairs) for group in groups) < 100 * duplicates.NEIGHBOURS
+    assert sum(len(group.pairs) for group in groups) < 100 * likeness.NEIGHBOURS
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
@@ -206,9 +206,9 @@ def test_a_memory_map_is_read_in_pieces(tmp_path: Path) -> None:
 def test_memory_grows_little_with_the_number_of_pictures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(duplicates, "CHUNK", 128)
-    monkeypatch.setattr(duplicates, "BLOCK", 2**14)
-    monkeypatch.setattr(duplicates, "SAMPLE", 64)
+    monkeypatch.setattr(likeness, "CHUNK", 128)
+    monkeypatch.setattr(likeness, "BLOCK", 2**14)
+    monkeypatch.setattr(likeness, "SAMPLE", 64)
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, (2000, 8, 8, 3), dtype=np.uint8)
     thumbs = coarse.repeat(4, axis=1).repeat(4, axis=2)
