@@ -99,9 +99,24 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("data.patch_mirrors", [True, False], [2, "maybe"]),
     ("data.every", [0.04, 1, 60], [0, -1, "x"]),
     ("data.most_rejected", [0, 0.5, 1], [-0.1, 1.1]),
-    ("objective.loss", ["minimax", "hinge", "least_squares"], ["wasserstein", "", 1]),
+    (
+        "objective.loss",
+        ["minimax", "hinge", "least_squares", "wasserstein", "relativistic_average"],
+        ["wgan", "", 1],
+    ),
     ("objective.joint_batch", [True, False], [2, "maybe", None]),
     ("objective.label_smoothing", [0, 0.1, 0.49], [-0.1, 0.5, 1]),
+    ("penalty.r1", [0, 0.1, 100], [-1, "x", float("inf")]),
+    ("penalty.r2", [0, 5], [-0.1, None]),
+    ("penalty.one_centered", [0, 10], [-10, float("nan")]),
+    ("penalty.zero_centered", [0, 10], [-10, "x"]),
+    ("penalty.drift", [0, 0.001], [-0.001]),
+    ("penalty.consistency", [0, 10], [-1, float("inf")]),
+    ("penalty.every", [1, 16, 1024], [0, -4, 1025, 1.5]),
+    ("penalty.clip", [None, 0.01, 3], [0, -0.01, float("inf")]),
+    ("optimizer.generator.method", ["adam", "adamw", "rmsprop"], ["sgd", "Adam", None]),
+    ("optimizer.generator.weight_decay", [0], [-0.1, 1.1, "x"]),
+    ("optimizer.warmup", [0, 10_000], [-1, 0.5]),
     ("optimizer.generator.learning_rate", [1e-6, 1], [0, -1e-4, 1.1, float("nan")]),
     ("optimizer.discriminator.beta1", [0, 0.9], [1, -0.1]),
     ("optimizer.generator.beta2", [0, 0.999], [1, 2]),
@@ -114,6 +129,7 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("training.images", [1, 10**12], [0, -5]),
     ("training.minutes", [None, 0.01, 1e6], [0, -1, float("nan"), float("inf")]),
     ("training.discriminator_steps", [1, 100], [0, 101]),
+    ("training.discriminator_burst", [0, 100, 1000], [-1, 1001, 2.5]),
     ("training.accumulation", [1, 2, 64], [0, -1]),
     ("training.ema_half_life", [0, 1e6], [-1, float("inf")]),
     ("training.ema_warmup", [0.01, 1], [0, 1.1]),
@@ -125,6 +141,17 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("generator.width", [1, 1024], [0, 1025]),
     ("generator.latent", [1, 65536], [0, 65537]),
     ("discriminator.width", [1, 1024], [0, 1025, "wide"]),
+]
+RAMPS = ("optimizer.ramp", "penalty.ramp", "training.ema_ramp")
+RANGES += [
+    row
+    for ramp in RAMPS
+    for row in (
+        (f"{ramp}.to", [0, 0.1, 10], [-0.1, float("inf")]),
+        (f"{ramp}.images", [None, 1, 10**9], [0, -1, 0.5]),
+        (f"{ramp}.start", [0, 10**9], [-1, None]),
+        (f"{ramp}.shape", ["linear", "cosine"], ["exponential", 1]),
+    )
 ]
 
 
@@ -152,6 +179,7 @@ def test_every_key_has_a_range_here() -> None:
     tested = {name for name, _, _ in RANGES}
     twins = {"optimizer.generator.beta1", "optimizer.discriminator.beta2", "family"}
     twins |= {"optimizer.discriminator.learning_rate", "optimizer.discriminator.epsilon"}
+    twins |= {"optimizer.discriminator.method", "optimizer.discriminator.weight_decay"}
     assert known - twins == tested
 
 
@@ -181,6 +209,30 @@ def test_smoothing_needs_a_loss_with_targets() -> None:
     assert "label_smoothing has no meaning for the hinge loss" in text
     configure({"objective": {"loss": "hinge"}})
     configure({"objective": {"loss": "least_squares", "label_smoothing": 0.1}})
+
+
+@pytest.mark.parametrize(
+    "loss", ["wasserstein", "relativistic", "relativistic_average", "relativistic_average_hinge"]
+)
+def test_losses_that_have_no_targets_are_not_smoothed(loss: str) -> None:
+    text = complaint({"objective": {"loss": loss, "label_smoothing": 0.1}})
+    assert f"no meaning for the {loss} loss" in text
+
+
+@pytest.mark.parametrize("method", ["adam", "rmsprop"])
+def test_only_adamw_decays(method: str) -> None:
+    text = complaint(nested("optimizer.discriminator", {"method": method, "weight_decay": 0.1}))
+    assert f"weight_decay needs the method adamw, not {method}" in text
+    assert "optimizer.discriminator" in text
+    kept = configure(nested("optimizer.generator", {"method": "adamw", "weight_decay": 1}))
+    assert kept.optimizer.generator.weight_decay == 1
+
+
+@pytest.mark.parametrize("key", ["r1", "r2", "one_centered", "zero_centered"])
+def test_which_penalties_look_at_gradients(key: str) -> None:
+    assert configure({"penalty": {key: 0.1}}).penalty.of_gradients
+    others = {"drift": 1, "consistency": 1, "clip": 0.01, "every": 4, key: 0}
+    assert not configure({"penalty": others}).penalty.of_gradients
 
 
 def test_every_mistake_is_named_at_once() -> None:

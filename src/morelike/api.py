@@ -16,7 +16,7 @@ from morelike.data.scan import Progress
 from morelike.distributed import World, world
 from morelike.errors import UserError
 from morelike.ingest import short_name
-from morelike.models import configure
+from morelike.models import check_playable, configure
 from morelike.runs import Run, create_run, is_run, open_run
 from morelike.sampling import stored_config
 from morelike.training import loop
@@ -124,6 +124,7 @@ def settle(
         raise UserError("no pictures were named; give a folder, or toy:bicycles.")
     dataset = _pictures(source, config.data, values.get("data", {}), progress)
     config = config.model_copy(update={"data": _settled(config.data, dataset)})
+    check_playable(config)
     if resumed is not None:
         check_fits(resumed, config, dataset)
     settings = chosen.name if chosen else None

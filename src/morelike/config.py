@@ -26,6 +26,8 @@ from pydantic import (
 from morelike.errors import UserError, nearest
 
 RESOLUTIONS = (16, 32, 64, 128, 256)
+WITH_TARGETS = frozenset({"minimax", "non_saturating", "least_squares"})
+"""Losses with labels 0 and 1, which can be smoothed."""
 
 
 class Section(BaseModel):
@@ -118,7 +120,16 @@ class DataConfig(Section):
 class ObjectiveConfig(Section):
     """What the two networks play for (`losses.py`)."""
 
-    loss: Literal["minimax", "non_saturating", "least_squares", "hinge"] = "non_saturating"
+    loss: Literal[
+        "minimax",
+        "non_saturating",
+        "least_squares",
+        "hinge",
+        "wasserstein",
+        "relativistic",
+        "relativistic_average",
+        "relativistic_average_hinge",
+    ] = "non_saturating"
     label_smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """One-sided: the target for real pictures is 1 - label_smoothing (Salimans et al. 2016)."""
     joint_batch: bool = False
@@ -128,27 +139,83 @@ class ObjectiveConfig(Section):
 
     @model_validator(mode="after")
     def _smoothing_needs_targets(self) -> ObjectiveConfig:
-        if self.loss == "hinge" and self.label_smoothing:
+        if self.label_smoothing and self.loss not in WITH_TARGETS:
             raise ValueError(
-                "label_smoothing has no meaning for the hinge loss, which has no target labels"
+                f"label_smoothing has no meaning for the {self.loss} loss, which has no target "
+                "labels; set objective.label_smoothing=0"
             )
         return self
 
 
-class AdamConfig(Section):
-    """Adam (Kingma & Ba 2015) for one network."""
+class Ramp(Section):
+    """How a setting moves while training: from its own value to `to` times it."""
 
+    to: Annotated[float, Field(ge=0)] = 1.0
+    images: Annotated[int, Field(ge=1)] | None = None
+    """Pictures shown until it is there; without, nothing moves."""
+    start: Annotated[int, Field(ge=0)] = 0
+    """Pictures shown before it begins to move."""
+    shape: Literal["linear", "cosine"] = "linear"
+
+
+class PenaltyConfig(Section):
+    """What keeps the discriminator smooth (`penalties.py`); each key is a weight, 0 is none."""
+
+    r1: Annotated[float, Field(ge=0)] = 0.0
+    """gamma of R1: half of it times the squared gradient on real pictures."""
+    r2: Annotated[float, Field(ge=0)] = 0.0
+    """The same on generated pictures."""
+    one_centered: Annotated[float, Field(ge=0)] = 0.0
+    """lambda of WGAN-GP, on pictures between real and generated ones; its authors take 10."""
+    zero_centered: Annotated[float, Field(ge=0)] = 0.0
+    """The same towards 0 instead of 1."""
+    drift: Annotated[float, Field(ge=0)] = 0.0
+    """On the squared logits of real pictures; 0.001 in progressive GANs."""
+    consistency: Annotated[float, Field(ge=0)] = 0.0
+    """On how much D's answer to a real picture changes when that is shifted and mirrored."""
+    every: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Apply the gradient penalties only in each n-th step, with n times their weight."""
+    ramp: Ramp = Ramp()
+    """How the weights move."""
+    clip: Annotated[float, Field(gt=0)] | None = None
+    """After each update, move D's weights into [-clip, clip] (Arjovsky et al. 2017: 0.01)."""
+
+    @property
+    def of_gradients(self) -> bool:
+        """Whether any of them looks at the gradient of single pictures."""
+        return any((self.r1, self.r2, self.one_centered, self.zero_centered))
+
+
+class MethodConfig(Section):
+    """How one network moves: Adam (Kingma & Ba 2015), AdamW (Loshchilov & Hutter 2019) or RMSprop
+    (Tieleman & Hinton 2012).
+    """
+
+    method: Literal["adam", "adamw", "rmsprop"] = "adam"
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-4
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """How slowly the mean of squared gradients moves; RMSprop's alpha."""
     epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """AdamW's; the others have none."""
+
+    @model_validator(mode="after")
+    def _only_adamw_decays(self) -> MethodConfig:
+        if self.weight_decay and self.method != "adamw":
+            raise ValueError(f"weight_decay needs the method adamw, not {self.method}")
+        return self
 
 
 class OptimizerConfig(Section):
     """How each network moves."""
 
-    generator: AdamConfig = AdamConfig()
-    discriminator: AdamConfig = AdamConfig()
+    generator: MethodConfig = MethodConfig()
+    discriminator: MethodConfig = MethodConfig()
+    warmup: Annotated[int, Field(ge=0)] = 0
+    """Pictures shown until the learning rates have grown from 0 to their values."""
+    ramp: Ramp = Ramp()
+    """How the learning rates move after that."""
 
 
 class AugmentConfig(Section):
@@ -176,12 +243,17 @@ class TrainingConfig(Section):
     """Stop after this many minutes of training, if that comes first."""
     discriminator_steps: Annotated[int, Field(ge=1, le=100)] = 1
     """Discriminator updates per generator update (k of Goodfellow et al. 2014)."""
+    discriminator_burst: Annotated[int, Field(ge=0, le=1000)] = 0
+    """As many instead in each of the first 25 steps, and in every 500th (Arjovsky et al. 2017:
+    100); 0 is off."""
     accumulation: Annotated[int, Field(ge=1)] = 1
     """Split each batch into this many parts, one after another, to save memory."""
     ema_half_life: Annotated[float, Field(ge=0)] = 10_000
     """Pictures after which a weight counts half in the averaged generator; 0 turns it off."""
     ema_warmup: Annotated[float, Field(gt=0, le=1)] = 0.05
     """Early on, the half-life is at most this share of the pictures seen so far."""
+    ema_ramp: Ramp = Ramp()
+    """How the half-life moves."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -216,6 +288,7 @@ class Config(Section, Generic[G, D]):
     generator: G
     discriminator: D
     objective: ObjectiveConfig = ObjectiveConfig()
+    penalty: PenaltyConfig = PenaltyConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()

@@ -49,14 +49,8 @@ def generator_least_squares(fake: Tensor) -> Tensor:
     return 0.5 * (fake - 1).square().mean()
 
 
-def discriminator_hinge(real: Tensor, fake: Tensor, smoothing: float = 0.0) -> Tensor:
-    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], Lim & Ye 2017; Miyato et al. 2018, eq. 16.
-
-    Raises:
-        ValueError: for a smoothing other than 0; the hinge has no target to smooth.
-    """
-    if smoothing:
-        raise ValueError("the hinge loss has no target labels to smooth")
+def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))], Lim & Ye 2017; Miyato et al. 2018, eq. 16."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
@@ -65,18 +59,66 @@ def generator_hinge(fake: Tensor) -> Tensor:
     return -fake.mean()
 
 
+def critic_wasserstein(real: Tensor, fake: Tensor) -> Tensor:
+    """E[D(G(z))] - E[D(x)], Arjovsky et al. 2017, eq. 3, with the sign turned.
+
+    An estimate of minus the Wasserstein-1 distance, up to a factor, only while D is Lipschitz:
+    clip its weights or penalise its gradient.
+    """
+    return fake.mean() - real.mean()
+
+
+def generator_wasserstein(fake: Tensor) -> Tensor:
+    """-E[D(G(z))], Arjovsky et al. 2017, eq. 4."""
+    return -fake.mean()
+
+
+def relativistic_paired(winner: Tensor, loser: Tensor) -> Tensor:
+    """E[log(1 + exp(-(D(winner) - D(loser))))], Jolicoeur-Martineau 2018, eq. 5 and 6.
+
+    Each real picture is compared with one generated picture. D minimises it with the real ones as
+    winners, G with its own. It is the game of Huang et al. 2024 (R3GAN), eq. 2.
+    """
+    return F.softplus(loser - winner).mean()
+
+
+def relativistic_average(winner: Tensor, loser: Tensor) -> Tensor:
+    """E[-log sigmoid(w - mean(l))] + E[-log(1 - sigmoid(l - mean(w)))], Jolicoeur-Martineau 2018,
+    eq. 7 to 10: each picture against the average of the other kind, in the same part of the batch.
+    """
+    return F.softplus(loser.mean() - winner).mean() + F.softplus(loser - winner.mean()).mean()
+
+
+def relativistic_average_hinge(winner: Tensor, loser: Tensor) -> Tensor:
+    """E[max(0, 1 - (w - mean(l)))] + E[max(0, 1 + (l - mean(w)))], Jolicoeur-Martineau 2018,
+    section 3.4, with the hinge as f.
+    """
+    on_winner = F.relu(1 - (winner - loser.mean())).mean()
+    return on_winner + F.relu(1 + (loser - winner.mean())).mean()
+
+
 class Loss(NamedTuple):
     """The two sides of one game."""
 
-    discriminator: Callable[[Tensor, Tensor, float], Tensor]
-    """(real logits, fake logits, smoothing) -> scalar"""
-    generator: Callable[[Tensor], Tensor]
-    """(fake logits) -> scalar"""
+    discriminator: Callable[..., Tensor]
+    """(real logits, fake logits) -> scalar; the smoothing is a third, where there are targets"""
+    generator: Callable[..., Tensor]
+    """(fake logits) -> scalar; (fake logits, real logits) where the game is relativistic"""
+    has_targets: bool = False
+    """Whether there are labels 0 and 1 to smooth."""
+    is_relativistic: bool = False
+    """Whether G, too, is judged beside real pictures."""
 
 
 LOSSES = {
-    "minimax": Loss(discriminator_cross_entropy, generator_minimax),
-    "non_saturating": Loss(discriminator_cross_entropy, generator_non_saturating),
-    "least_squares": Loss(discriminator_least_squares, generator_least_squares),
+    "minimax": Loss(discriminator_cross_entropy, generator_minimax, has_targets=True),
+    "non_saturating": Loss(discriminator_cross_entropy, generator_non_saturating, has_targets=True),
+    "least_squares": Loss(discriminator_least_squares, generator_least_squares, has_targets=True),
     "hinge": Loss(discriminator_hinge, generator_hinge),
+    "wasserstein": Loss(critic_wasserstein, generator_wasserstein),
+    "relativistic": Loss(relativistic_paired, relativistic_paired, is_relativistic=True),
+    "relativistic_average": Loss(relativistic_average, relativistic_average, is_relativistic=True),
+    "relativistic_average_hinge": Loss(
+        relativistic_average_hinge, relativistic_average_hinge, is_relativistic=True
+    ),
 }

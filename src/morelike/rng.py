@@ -42,6 +42,11 @@ class Draws(Protocol):
         """How many pictures the numbers are for."""
         ...
 
+    @property
+    def images(self) -> int:
+        """Images seen so far, in training."""
+        ...
+
     def normal(self, purpose: str, *shape: int) -> Tensor:
         """Standard normal numbers, (count, *shape)."""
         ...
@@ -98,6 +103,8 @@ class SeedDraws:
     truncation: float | None = None
     """Normal numbers beyond this bound are drawn again until they lie within it (the truncation
     trick of Brock et al. 2019)."""
+
+    images = 0
 
     @property
     def count(self) -> int:

@@ -60,11 +60,14 @@ def test_the_masses_are_those_of_very_many_samples(toy: Points) -> None:
 
 
 def test_a_mass_is_the_integral_of_the_gaussian() -> None:
-    one = Points("one", lambda u: np.zeros((len(u), 2)) + (0.2, 0.4), 0.1, 1)
+    one = Points("one", lambda u: np.array([[0.2, 0.4]] * len(u)), 0.1, 1)
     edges = np.array([0.1, 0.3, 0.5])
-    within_sigma, upper = math.erf(1 / math.sqrt(2)), math.erf(3 / math.sqrt(2))
-    beyond = (upper - within_sigma) / 2
-    expected = np.outer([within_sigma, beyond], [0.5 * math.erf(3 / math.sqrt(2)) - 0.5 * math.erf(1 / math.sqrt(2)), within_sigma])
+    within_sigma, within_three = (math.erf(n / math.sqrt(2)) for n in (1, 3))
+    beyond = (within_three - within_sigma) / 2
+    expected = np.outer(
+        [within_sigma, beyond],
+        [0.5 * math.erf(3 / math.sqrt(2)) - 0.5 * math.erf(1 / math.sqrt(2)), within_sigma],
+    )
     assert one.masses(edges) == pytest.approx(expected, abs=1e-12)
 
 

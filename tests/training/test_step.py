@@ -365,6 +365,56 @@ def test_a_lazy_term_is_applied_every_nth_step_with_n_times_its_weight(plain_sta
     assert calls == [0, 3, 6]
 
 
+def test_a_player_with_nothing_due_stays_as_it_is(plain_state: Any) -> None:
+    def terms(config: Any, networks: Networks, batch: Batch) -> list[Term]:
+        return [
+            Term("now and then", 1.0, lambda: sum_of(networks.discriminator), every=2),
+            Term("seen", 0.0, lambda: sum_of(networks.discriminator)),
+        ]
+
+    config = settings(penalty={"clip": 1e-9}, training={"accumulation": 2})
+    state = plain_state(config)
+    family, feed = plain_family(discriminator_terms=terms), Feed(pictures(), config, CPU)
+    for turn in range(4):
+        with torch.no_grad():
+            for parameter in state.networks.discriminator.parameters():
+                parameter.fill_(turn + 1)
+        before = generator_weights(state)
+        metrics = step(state, family, config, feed, World())
+        values = torch.cat([p.flatten() for p in state.networks.discriminator.parameters()])
+        assert ("loss_discriminator" in metrics) == (turn % 2 == 0)
+        # Neither its optimizer's memory nor the clip moves it.
+        assert bool((values == turn + 1).all()) == (turn % 2 == 1)
+        assert not torch.equal(generator_weights(state), before)
+        assert state.images == (turn + 1) * BATCH
+
+
+def generator_weights(state: State) -> Tensor:
+    return torch.cat([p.detach().flatten() for p in state.networks.generator.parameters()])
+
+
+def test_a_player_without_weights_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(config: Config[Any, Any]) -> Networks:
+        return Networks(plain_build(config).generator, nn.Identity())
+
+    def never(config: Any, networks: Networks, batch: Batch) -> list[Term]:
+        raise AssertionError("nobody is asked for it")
+
+    def terms(config: Any, networks: Networks, batch: Batch) -> list[Term]:
+        return [Term("pixels", 1.0, lambda: networks.generator(*batch.inputs).square().mean())]
+
+    family = plain_family(build=build, discriminator_terms=never, generator_terms=terms)
+    monkeypatch.setattr(state_module, "family", lambda name: family)
+    config = settings(penalty={"clip": 0.01})
+    state = State(config, CPU)
+    assert list(state.optimizers) == ["generator"]
+    before = generator_weights(state)
+    metrics = step(state, family, config, Feed(pictures(), config, CPU), World())
+    assert set(metrics) == {"loss_generator", "generator_pixels", "gradient_norm_generator"}
+    assert not torch.equal(generator_weights(state), before)
+    assert {name.split(".")[0] for name in state.tensors()} == {"generator", "ema", "optimizer"}
+
+
 def test_a_term_of_weight_zero_is_observed_and_moves_nothing(plain_state: Any) -> None:
     def terms(config: Any, networks: Networks, batch: Batch) -> list[Term]:
         return [

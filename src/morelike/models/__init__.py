@@ -7,14 +7,26 @@ import pkgutil
 from collections.abc import Mapping
 from typing import Any, cast
 
+import torch
+from torch import nn
+
 from morelike.config import Config, validate
 from morelike.errors import UserError, nearest
 from morelike.models.family import Batch, Family, Networks, Term
 
-__all__ = ["Batch", "Family", "Networks", "Term", "configure", "families", "family"]
+__all__ = [
+    "Batch",
+    "Family",
+    "Networks",
+    "Term",
+    "check_playable",
+    "configure",
+    "families",
+    "family",
+]
 
 # What the families share; every other file here is a family.
-SHARED = frozenset({"family", "adversarial"})
+SHARED = frozenset({"family", "adversarial", "layers"})
 
 
 def families() -> list[str]:
@@ -43,3 +55,21 @@ def configure(values: Mapping[str, Any], where: str = "configuration") -> Config
     model = Config[chosen.GeneratorConfig, chosen.DiscriminatorConfig]
     sections = {"generator": {}, "discriminator": {}, **values}
     return validate(model, sections, where)
+
+
+def check_playable(config: Config[Any, Any]) -> None:
+    """Check that objective, penalties and networks go together.
+
+    Raises:
+        UserError: if they do not, with the reason.
+    """
+    with torch.device("meta"):  # no memory and no time
+        discriminator = family(config.family).build(config).discriminator
+    mixes = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules())
+    if config.penalty.of_gradients and mixes:
+        raise UserError(
+            f"the discriminator of {config.family} has batch norm, by which a picture's logit "
+            "depends on all others in its batch, so a penalty on the gradient of single pictures "
+            "(r1, r2, one_centered, zero_centered) means nothing; take a family without it, such "
+            "as resnet, or set these penalties to 0."
+        )

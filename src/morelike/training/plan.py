@@ -60,6 +60,9 @@ def make_plan(config: Config[Any, Any], dataset: Dataset) -> Plan:
         UserError: if the device is not there.
     """
     config, device = resolve(config)
+    # What a usual step takes: the long ones of the beginning are few.
+    usual = config.training.model_copy(update={"discriminator_burst": 0})
+    config = config.model_copy(update={"training": usual})
     chosen, training = family(config.family), config.training
     state = State(config, device)
     feed = Feed(dataset, config, device)

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam, AdamW, Optimizer, RMSprop
 
-from morelike.config import AdamConfig, Config
+from morelike.config import Config, MethodConfig
 from morelike.errors import UserError
 from morelike.models import Networks, family
 from morelike.rng import rng
@@ -32,8 +32,9 @@ class State:
         self.networks: Networks = networks
         self.ema: nn.Module = copy.deepcopy(networks.generator).eval().requires_grad_(False)
         self.optimizers: dict[str, Optimizer] = {
-            "generator": _adam(networks.generator, config.optimizer.generator, device),
-            "discriminator": _adam(networks.discriminator, config.optimizer.discriminator, device),
+            player: _optimizer(network, getattr(config.optimizer, player), device)
+            for player, network in networks._asdict().items()
+            if any(True for _ in network.parameters())  # the naive baseline has no opponent
         }
         self.images = 0
         """Real pictures shown: a batch per step, repeats counted."""
@@ -88,14 +89,15 @@ class State:
         self.images, self.seconds, self.best = meta["images"], meta["seconds"], meta["best"]
 
 
-def _adam(network: nn.Module, config: AdamConfig, device: torch.device) -> Optimizer:
-    return Adam(
-        network.parameters(),
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        eps=config.epsilon,
-        fused=device.type in ("cpu", "cuda"),
-    )
+def _optimizer(network: nn.Module, config: MethodConfig, device: torch.device) -> Optimizer:
+    rate, epsilon = config.learning_rate, config.epsilon
+    if config.method == "rmsprop":
+        return RMSprop(network.parameters(), rate, alpha=config.beta2, eps=epsilon)
+    betas, fused = (config.beta1, config.beta2), device.type in ("cpu", "cuda")
+    if config.method == "adamw":
+        decay = config.weight_decay
+        return AdamW(network.parameters(), rate, betas, epsilon, decay, fused=fused)
+    return Adam(network.parameters(), rate, betas, epsilon, fused=fused)
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

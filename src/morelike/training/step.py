@@ -14,6 +14,7 @@ from morelike.config import Config
 from morelike.devices import autocast
 from morelike.distributed import World
 from morelike.models import Batch, Family, Term
+from morelike.ramps import ramp, rate
 from morelike.rng import StepDraws
 from morelike.training.feed import Feed
 from morelike.training.state import State
@@ -39,9 +40,9 @@ def step(
         NotFinite: before any weight is changed by a NaN or an infinity.
     """
     metrics: dict[str, Tensor] = {}
-    k, shown = config.training.discriminator_steps, 0
-    for turn in range(k):
-        shown = state.images * k + turn * config.training.batch
+    shown = 0
+    for turn in range(discriminator_turns(config, state.images)):
+        shown = (discriminator_updates(config, state.images) + turn) * config.training.batch
         metrics |= _update("discriminator", turn, shown, state, family, config, feed, world)
     metrics |= _update("generator", 0, shown, state, family, config, feed, world)
     state.images += config.training.batch
@@ -61,6 +62,8 @@ def _update(
 ) -> dict[str, Tensor]:
     """One player's gradient step on the batch that begins after `shown` pictures."""
     network: nn.Module = getattr(state.networks, player)
+    if player not in state.optimizers:  # it has nothing to learn
+        return {}
     for name, other in state.networks._asdict().items():
         other.requires_grad_(name == player)  # the opponent's gradients would be thrown away
     optimizer = state.optimizers[player]
@@ -73,7 +76,10 @@ def _update(
         with _precision(config, state):
             terms = [t for t in terms_of(config, state.networks, batch) if number % t.every == 0]
             values = [(term, term.function()) for term in terms]
-            total = torch.stack([t.weight * t.every * v for t, v in values if t.weight]).sum()
+            weighted = [t.weight * t.every * v for t, v in values if t.weight]
+            if not weighted:  # nothing is due in this step
+                return {}
+            total = torch.stack(weighted).sum()
         share = batch.draws.count / rows  # parts may differ in size by what does not divide
         (total * share).backward()
         shares = {f"{player}_{t.name}" if t.weight else t.name: v for t, v in values}
@@ -85,8 +91,46 @@ def _update(
     for name in (f"loss_{player}", f"gradient_norm_{player}"):
         if not math.isfinite(metrics[name].item()):
             raise NotFinite(player, "loss" if name.startswith("loss") else "gradient", number + 1)
+    factor = rate(config.optimizer, state.images + config.training.batch)
+    for group in optimizer.param_groups:
+        group["lr"] = getattr(config.optimizer, player).learning_rate * factor
     optimizer.step()
+    if player == "discriminator" and config.penalty.clip is not None:
+        clip_weights(network, config.penalty.clip)
     return metrics
+
+
+@torch.no_grad()
+def clip_weights(network: nn.Module, limit: float) -> None:
+    """Move every weight into [-limit, limit] (Arjovsky et al. 2017, algorithm 1, line 7)."""
+    weights: list[Tensor] = list(network.parameters())
+    torch._foreach_clamp_min_(weights, -limit)
+    torch._foreach_clamp_max_(weights, limit)
+
+
+BURST_FIRST, BURST_EVERY = 25, 500
+"""Steps at the beginning, and from then on each so many-th, in which the critic is trained long:
+in the code of Arjovsky et al. 2017, so that its estimate is good before G relies on it."""
+
+
+def discriminator_turns(config: Config[Any, Any], images: int) -> int:
+    """How many updates D makes in the step that begins after `images`."""
+    number = images // config.training.batch
+    burst = config.training.discriminator_burst
+    if burst and (number < BURST_FIRST or number % BURST_EVERY == 0):
+        return burst
+    return config.training.discriminator_steps
+
+
+def discriminator_updates(config: Config[Any, Any], images: int) -> int:
+    """How many updates D has made before the step that begins after `images`."""
+    number = images // config.training.batch
+    burst, usual = config.training.discriminator_burst, config.training.discriminator_steps
+    if not burst:
+        return number * usual
+    # Of the numbers below this one: the first ones, and the multiples that are not among these.
+    long = min(number, BURST_FIRST) + max(0, -(-number // BURST_EVERY) - 1)
+    return long * burst + (number - long) * usual
 
 
 def _parts(
@@ -135,7 +179,8 @@ def average_decay(config: Config[Any, Any], images: int) -> float:
     (Karras et al. 2020, "Training GANs with Limited Data", where it is called the ramp-up).
     """
     training = config.training
-    half_life = min(training.ema_half_life, images * training.ema_warmup)
+    moved = training.ema_half_life * ramp(training.ema_ramp, images)
+    half_life = min(moved, images * training.ema_warmup)
     return 0.5 ** (training.batch / half_life) if half_life > 0 else 0.0
 
 

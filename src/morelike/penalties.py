@@ -1,0 +1,61 @@
+"""Penalties on the discriminator: plain functions of D and pictures, each with its equation.
+
+`discriminator` is any function of pictures (B, ...) to logits, the first dimension of which is
+the picture. Each gives a scalar without its weight. A gradient's norm is that of one picture's
+gradient, which has no meaning where batch norm mixes the pictures of a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Discriminator = Callable[[Tensor], Tensor]
+
+
+def squared_gradient_norms(discriminator: Discriminator, pictures: Tensor) -> Tensor:
+    """|| d D(x) / d x ||^2 of each picture, with a graph for its own gradient: (B, ...) to (B,).
+
+    Of several logits for one picture, the gradient of their sum.
+    """
+    at = pictures.detach().requires_grad_(True)
+    with torch.enable_grad():
+        logits = discriminator(at)
+        (gradient,) = torch.autograd.grad(logits.sum(), at, create_graph=True)
+    return gradient.flatten(1).square().sum(dim=1)
+
+
+def zero_centered(discriminator: Discriminator, pictures: Tensor) -> Tensor:
+    """E[|| d D(x) / d x ||^2] / 2. On real pictures R1, on generated ones R2 (Mescheder et al.
+    2018, eq. 9, without gamma); on pictures between both, the penalty of Thanh-Tung et al. 2019.
+    """
+    return squared_gradient_norms(discriminator, pictures).mean() / 2
+
+
+def one_centered(discriminator: Discriminator, pictures: Tensor) -> Tensor:
+    """E[(|| d D(x) / d x || - 1)^2], Gulrajani et al. 2017 (WGAN-GP), eq. 3, without lambda."""
+    # The square root has no gradient at 0, where a critic that ignores its input begins.
+    norms = (squared_gradient_norms(discriminator, pictures) + 1e-12).sqrt()
+    return (norms - 1).square().mean()
+
+
+def between(real: Tensor, fake: Tensor, shares: Tensor) -> Tensor:
+    """Share * x + (1 - share) * G(z), a point on the line between each pair (Gulrajani et al. 2017,
+    section 4): two times (B, ...) and (B,) in [0, 1).
+    """
+    shares = shares.reshape(-1, *[1] * (real.dim() - 1)).to(real.dtype)
+    return shares * real + (1 - shares) * fake.to(real.dtype)
+
+
+def drift(real_logits: Tensor) -> Tensor:
+    """E[D(x)^2], which keeps logits from wandering off (Karras et al. 2018, appendix A.1)."""
+    return real_logits.square().mean()
+
+
+def consistency(logits: Tensor, changed: Tensor) -> Tensor:
+    """E[(D(x) - D(T(x)))^2] for the logits of pictures and of the same pictures, changed (Zhang et
+    al. 2020, eq. 2).
+    """
+    return (logits - changed).square().mean()
