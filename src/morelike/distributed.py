@@ -95,6 +95,7 @@ def world() -> Iterator[World]:
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield World(dist.get_rank(), dist.get_world_size())
+        dist.barrier()  # rank 0 still writes; who leaves before it may be torn down with it
     finally:
         dist.destroy_process_group()
 
