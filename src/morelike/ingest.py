@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from morelike import files
 from morelike.config import DataConfig, validate
 from morelike.data import Dataset, open_dataset, open_source
 from morelike.data import prepare as prepare_dataset
@@ -78,6 +79,7 @@ def inspect(
     try:
         target.mkdir(parents=True, exist_ok=True)
         inspection.write(target)
+        files.write_text(target / "decisions.csv", found.decisions_csv())
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(f"cannot write into {target}: {reason}; choose another --out.") from error

@@ -25,6 +25,7 @@ from morelike.data.dataset import NAMES
 from morelike.data.decisions import Decision, Overrides
 from morelike.data.decode import decode
 from morelike.data.item import Item
+from morelike.data.preparation import decide
 from morelike.data.scan import form_of
 from morelike.errors import UserError
 
@@ -548,6 +549,19 @@ def test_rules_that_leave_nothing_are_named(tmp_path: Path, write_pictures: Writ
     folder = write_pictures(tmp_path / "p", 4)
     with pytest.raises(UserError, match=r"only 0 of the 4 .* \(4 too small\); ask for less"):
         ready(folder, min_side=1_000)
+
+
+def test_a_decision_that_does_not_say_how_it_faces_leaves_that_to_the_rules() -> None:
+    config = DataConfig(resolution=32, channels=3, face="right", crop="center")
+    straight = prepare(open_source("toy:bicycles:80"), config.model_copy(update={"face": "any"}))
+    items = [
+        Item(f"{i}.png", lambda p=image[:, ::-1] if i in (7, 30) else image: np.array(p))
+        for i, image in enumerate(straight.images)
+    ]
+    told = Overrides([("7.png", "", Decision()), ("12.png", "", Decision(facing="right"))])
+    found = decide(Given(items), config, overrides=told)
+    facing = {key: one.facing for key, one in zip(found.scan.keys, found.decisions, strict=True)}
+    assert {key for key, way in facing.items() if way == "left"} == {"7.png", "30.png"}
 
 
 def test_too_few_pictures_are_said_in_a_sentence(

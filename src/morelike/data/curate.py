@@ -155,7 +155,7 @@ def curate(found: Judgements, settings: DataConfig) -> list[Decision]:
         for i in worst[: round(settings.drop_outliers * len(open_))]:
             leave_out(int(i), "unlike the others", float(found.outliers.score[i]))
     return [
-        found.told[i] or _with_facing(left_out.get(i, KEPT), found, i, settings)
+        _with_facing(found.told[i] or left_out.get(i, KEPT), found, i, settings)
         for i in range(len(found))
     ]
 
@@ -171,7 +171,7 @@ def faults(
 
 
 def _with_facing(decision: Decision, found: Judgements, i: int, settings: DataConfig) -> Decision:
-    if settings.face == "any":
+    if settings.face == "any" or decision.facing:  # told by hand, perhaps
         return decision
     way: Facing = found.facing.majority
     if found.facing.score[i] < 0:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,6 @@ from PIL import Image
 from morelike import files
 from morelike.data.contact import contact_sheet
 from morelike.data.curate import faults
-from morelike.data.decisions import write_decisions
 from morelike.data.duplicates import Group as NearGroup
 from morelike.data.page import page
 from morelike.data.page.report import (
@@ -68,14 +66,13 @@ class Inspection:
         near = [[i for i in group.members if found.decisions[i].keep] for group in self._near]
         facing = judged.facing if self._knows("facing") else None
         sides = np.minimum(facts["width"] / settings.size[1], facts["height"] / settings.size[0])
-        labels = Counter(label for i in kept if (label := found.scan.labels[i]) is not None)
         share = {fault: _mean(faults(judged, fault)[0][kept]) for fault in FAULTS}
         return Facts(
             found=len(judged) + len(found.scan.rejected),
             rejected=len(found.scan.rejected),
             left_out=len(judged) - len(kept),
             kept=len(kept),
-            exact=sum(len(group) - 1 for group in judged.exact),
+            exact=found.copies,
             near=sum(len(group) - 1 for group in near if group) if self._knows("near") else None,
             effective=self._effective(kept),
             width=settings.size[1],
@@ -90,7 +87,7 @@ class Inspection:
             background=settings.background,
             mirrored=MIRRORED[facing.asymmetric] if facing else "not measured",
             consistency=float(facing.consistency) if facing else 0.0,
-            labels=dict(labels),
+            labels=dict(found.labels),
             gray=settings.channels == 1,
             crop=settings.crop,
             crop_reason=found.crop_reason,
@@ -118,7 +115,9 @@ class Inspection:
     def counts(self) -> list[tuple[str, int]]:
         """What is not kept, by reason, the commonest first."""
         unusable = [("cannot be used", self.facts.rejected)] if self.facts.rejected else []
-        return unusable + [(f"left out: {reason}", n) for reason, n in self._reasons.most_common()]
+        return unusable + [
+            (f"left out: {reason}", n) for reason, n in self._found.left_out.most_common()
+        ]
 
     @property
     def rejected(self) -> list[dict[str, str]]:
@@ -130,13 +129,13 @@ class Inspection:
         return {
             "source": self._found.source,
             "facts": self.facts._asdict() | {"labels": dict(self.facts.labels)},
-            "left_out": dict(self._reasons),
+            "left_out": dict(self._found.left_out),
             "advice": [{"severity": one.severity, "text": one.text} for one in self.advice],
             "rejected": self._found.scan.rejected,
         }
 
     def write(self, folder: Path) -> None:
-        """Write index.html, contact.png and decisions.csv into `folder`.
+        """Write index.html and contact.png into `folder`.
 
         Raises:
             OSError: as the file system does.
@@ -153,8 +152,6 @@ class Inspection:
             files.write_atomically(
                 folder / "contact.png", lambda file: image.save(file, "PNG", optimize=True)
             )
-        text = write_decisions(found.scan.keys, found.judgements.contents, found.decisions)
-        files.write_text(folder / "decisions.csv", text)
 
     def report(self) -> Report:
         """All that the page shows."""
@@ -178,7 +175,7 @@ class Inspection:
             kept=self._pictures(found.kept),
             left_out=[
                 Group(reason, self._left_out(reason), count)
-                for reason, count in self._reasons.most_common()
+                for reason, count in self._found.left_out.most_common()
             ],
             copies=[
                 *(
@@ -214,10 +211,6 @@ class Inspection:
                 for name, value in settings.model_dump(mode="json").items()
             ],
         )
-
-    @cached_property
-    def _reasons(self) -> Counter[str]:
-        return Counter(reason_kind(one.reason) for one in self._found.decisions if not one.keep)
 
     def _pictures(
         self, indices: Sequence[int] | np.ndarray, caption: Callable[[int], str] | None = None
@@ -352,15 +345,13 @@ class _Pixels(Sequence[np.ndarray]):
     """Prepared pictures of a scan by their place in `indices`."""
 
     def __init__(self, found: Prepared, indices: Sequence[int]) -> None:
-        self._store, self._rows = found.judgements.store, found.scan.rows[list(indices)]
-        self._gray = found.settings.channels == 1
+        self._found, self._indices = found, np.asarray(indices, np.int64)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._indices)
 
     def __getitem__(self, place: Any) -> Any:
-        pixels = self._store.pixels(self._rows[place : place + 1])[0]
-        return pixels[..., :1] if self._gray else pixels
+        return self._found.pixels(self._indices[place : place + 1])[0]
 
 
 def vendi_score(thumbs: np.ndarray) -> float:

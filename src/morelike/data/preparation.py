@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,36 @@ class Prepared:
     notes: tuple[str, ...] = ()
     """What the source has to say, such as how many patches were blank."""
 
-    @property
+    @cached_property
     def kept(self) -> np.ndarray:
         """Indices of the pictures that are kept."""
         return np.flatnonzero([one.keep for one in self.decisions])
+
+    @cached_property
+    def left_out(self) -> Counter[str]:
+        """How many pictures are left out for each kind of reason."""
+        return Counter(reason_kind(one.reason) for one in self.decisions if not one.keep)
+
+    @cached_property
+    def labels(self) -> Counter[str]:
+        """How many kept pictures each class has."""
+        return Counter(label for i in self.kept if (label := self.scan.labels[i]) is not None)
+
+    @property
+    def copies(self) -> int:
+        """Exact copies found, each beyond the first."""
+        return sum(len(group) - 1 for group in self.judgements.exact)
+
+    def pixels(self, chosen: np.ndarray) -> np.ndarray:
+        """(len(chosen), H, W, C) uint8: these pictures as networks see them."""
+        pixels = self.judgements.store.pixels(self.scan.rows[chosen])
+        turned = [mirrored(self.decisions[i], self.settings) for i in chosen]
+        pixels[turned] = pixels[turned, :, ::-1]
+        return _gray(pixels) if self.settings.channels == 1 else pixels
+
+    def decisions_csv(self) -> str:
+        """The text of decisions.csv."""
+        return write_decisions(self.scan.keys, self.judgements.contents, self.decisions)
 
 
 def cache_folder() -> Path:
@@ -264,18 +291,12 @@ def write(
 
 def _write(found: Prepared, folder: Path) -> None:
     settings, kept = found.settings, found.kept
-    turned = np.array([mirrored(found.decisions[i], settings) for i in kept], bool)
     sides = split(found)
     shape = (len(kept), *settings.size, settings.shape[0])
-    write_images(folder / "images.npy", _pixels(found, turned), shape)
-    write_manifest(folder / "manifest.jsonl", _records(found, sides, turned))
-    files.write_text(
-        folder / "decisions.csv",
-        write_decisions(found.scan.keys, found.judgements.contents, found.decisions),
-    )
-    copies = sum(len(group) - 1 for group in found.judgements.exact)
-    reasons = Counter(reason_kind(one.reason) for one in found.decisions if not one.keep)
-    labels = Counter(label for i in kept if (label := found.scan.labels[i]) is not None)
+    batches = (kept[start : start + CHUNK] for start in range(0, len(kept), CHUNK))
+    write_images(folder / "images.npy", map(found.pixels, batches), shape)
+    write_manifest(folder / "manifest.jsonl", _records(found, sides))
+    files.write_text(folder / "decisions.csv", found.decisions_csv())
     info = {
         "schema": SCHEMA,
         "version": __version__,
@@ -283,18 +304,18 @@ def _write(found: Prepared, folder: Path) -> None:
         "settings": settings.model_dump(mode="json", exclude={"mirror"}),
         "crop_reason": found.crop_reason,
         "count": len(kept),
-        "duplicates": copies,
-        "left_out": dict(sorted(reasons.items())),
-        "labels": dict(sorted(labels.items())),
-        "digest": dataset_digest(_records(found, sides, turned), shape[-1]),
+        "duplicates": found.copies,
+        "left_out": dict(sorted(found.left_out.items())),
+        "labels": dict(sorted(found.labels.items())),
+        "digest": dataset_digest(_records(found, sides), shape[-1]),
         "rejected": found.scan.rejected,
     }
     files.write_json(folder / "dataset.json", info)
 
 
-def _records(found: Prepared, sides: Sequence[str], turned: np.ndarray) -> Iterator[dict[str, Any]]:
+def _records(found: Prepared, sides: Sequence[str]) -> Iterator[dict[str, Any]]:
     scanned = found.scan
-    for i, side, is_turned in zip(found.kept, sides, turned, strict=True):
+    for i, side in zip(found.kept, sides, strict=True):
         yield {
             "key": scanned.keys[i],
             "content": found.judgements.contents[i],
@@ -302,17 +323,8 @@ def _records(found: Prepared, sides: Sequence[str], turned: np.ndarray) -> Itera
             "split": side,
             "label": scanned.labels[i],
             "attributes": scanned.attributes[i],
-            "mirrored": bool(is_turned),
+            "mirrored": mirrored(found.decisions[i], found.settings),
         }
-
-
-def _pixels(found: Prepared, turned: np.ndarray) -> Iterator[np.ndarray]:
-    store, rows = found.judgements.store, found.scan.rows[found.kept]
-    for start in range(0, len(rows), CHUNK):
-        part = slice(start, start + CHUNK)
-        pixels = store.pixels(rows[part])
-        pixels[turned[part]] = pixels[turned[part], :, ::-1]
-        yield _gray(pixels) if found.settings.channels == 1 else pixels
 
 
 def _gray(pixels: np.ndarray) -> np.ndarray:
