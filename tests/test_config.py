@@ -60,7 +60,7 @@ def test_what_is_dumped_can_be_read_again() -> None:
         ("training.learning_rates", "known: "),
         ("data.resolutoin", "resolution"),
         ("generator.widht", "width"),
-        ("discriminator.latent", "known: width"),
+        ("discriminator.latent", "known: minibatch_discrimination, minibatch_stddev, norm, width"),
         ("optimizer.generator.learning_rat", "learning_rate"),
         ("optimizer.lr", "known: discriminator, generator"),
         ("objective.los", "loss"),
@@ -106,6 +106,11 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ),
     ("objective.joint_batch", [True, False], [2, "maybe", None]),
     ("objective.label_smoothing", [0, 0.1, 0.49], [-0.1, 0.5, 1]),
+    ("objective.feature_matching", [0, 1, 10], [-1, "x"]),
+    ("condition.on", [[], ["label"], ["label", "age"]], ["label", [3], None]),
+    ("condition.generator", ["input", "norm"], ["projection", 1]),
+    ("condition.projection", [True, False], [2, "maybe", None]),
+    ("condition.auxiliary", [0, 0.5, 10], [-1, float("nan")]),
     ("penalty.r1", [0, 0.1, 100], [-1, "x", float("inf")]),
     ("penalty.r2", [0, 5], [-0.1, None]),
     ("penalty.one_centered", [0, 10], [-10, float("nan")]),
@@ -141,6 +146,9 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("generator.width", [1, 1024], [0, 1025]),
     ("generator.latent", [1, 65536], [0, 65537]),
     ("discriminator.width", [1, 1024], [0, 1025, "wide"]),
+    ("discriminator.norm", ["batch", "spectral", "none"], ["layer", None]),
+    ("discriminator.minibatch_stddev", [True, False], [2, "maybe"]),
+    ("discriminator.minibatch_discrimination", [0, 1024], [-1, 1025, 0.5]),
 ]
 RAMPS = ("optimizer.ramp", "penalty.ramp", "training.ema_ramp")
 RANGES += [
@@ -195,6 +203,27 @@ def test_sizes_that_cannot_be_doubled_to_are_refused(height: int, width: int) ->
     text = complaint({"data": {"resolution": height, "width": width}})
     assert "data.resolution" in text
     assert str(width) in text
+
+
+def test_a_discriminator_that_never_learns_of_the_condition_is_refused() -> None:
+    asked = {"condition": {"on": ["label"], "projection": False}}
+    assert "set one of them" in complaint(asked)
+    assert configure(merge(asked, {"condition": {"auxiliary": 1}})).condition.auxiliary == 1
+    assert not configure({"condition": {"projection": False}}).condition.on
+
+
+@pytest.mark.parametrize(
+    "settled",
+    [
+        {"classes": {"a": 0.0, "b": 1.0}},
+        {"classes": {"a": -1.0}},
+        {"ranges": {"age": [3.0, 3.0]}},
+        {"ranges": {"age": [3.0, 1.0]}},
+        {"ranges": {"age": [3.0]}},
+    ],
+)
+def test_labels_and_ranges_that_mean_nothing_are_refused(settled: dict[str, Any]) -> None:
+    assert "condition" in complaint({"condition": settled})
 
 
 def test_accumulation_divides_the_batch() -> None:

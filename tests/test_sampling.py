@@ -14,7 +14,7 @@ import morelike
 from morelike.checkpoint import TENSORS
 from morelike.errors import UserError
 from morelike.runs import Run
-from morelike.sampling import CHUNK, TrainedGenerator, load, write_samples
+from morelike.sampling import CHUNK, TrainedGenerator, Wish, load, write_samples
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_files_are_named_by_seed_and_say_where_they_come_from(
 ) -> None:
     seeds = [3, 70, 11]
     grid = tmp_path / "sheets" / "grid.png"
-    folder = write_samples(generator, seeds, tmp_path / "out" / "here", grid, truncation=1.5)
+    folder = write_samples(generator, seeds, tmp_path / "out" / "here", grid, Wish(truncation=1.5))
     assert folder == tmp_path / "out" / "here"
     assert sorted(path.name for path in folder.iterdir()) == ["11.png", "3.png", "70.png"]
     expected = generator.sample(seeds, truncation=1.5)

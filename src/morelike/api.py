@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from morelike import recipes
+from morelike import conditions, recipes
 from morelike.config import Config, DataConfig, merge
 from morelike.data import Dataset, open_dataset, open_source, prepare
 from morelike.data.dataset import is_prepared
@@ -123,7 +123,9 @@ def settle(
     if source is None:
         raise UserError("no pictures were named; give a folder, or toy:bicycles.")
     dataset = _pictures(source, config.data, values.get("data", {}), progress)
-    config = config.model_copy(update={"data": _settled(config.data, dataset)})
+    data = _settled(config.data, dataset)
+    condition = conditions.settled(config.condition, [dataset.manifest[i] for i in dataset.train])
+    config = config.model_copy(update={"data": data, "condition": condition})
     check_playable(config)
     if resumed is not None:
         check_fits(resumed, config, dataset)

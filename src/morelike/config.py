@@ -136,6 +136,9 @@ class ObjectiveConfig(Section):
     """Show D real and generated pictures in one batch, so that batch norm takes its statistics
     from both and D cannot tell them apart by these. Off: one after the other, as the DCGAN authors
     did."""
+    feature_matching: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of how far the mean features of D, on generated pictures, are from those on real ones,
+    which G is to make small (Salimans et al. 2016, section 3.1)."""
 
     @model_validator(mode="after")
     def _smoothing_needs_targets(self) -> ObjectiveConfig:
@@ -143,6 +146,51 @@ class ObjectiveConfig(Section):
             raise ValueError(
                 f"label_smoothing has no meaning for the {self.loss} loss, which has no target "
                 "labels; set objective.label_smoothing=0"
+            )
+        return self
+
+
+class ConditionConfig(Section):
+    """What pictures are made for besides chance: their label, their attributes, or nothing
+    (`conditions.py`).
+    """
+
+    on: tuple[str, ...] = ()
+    """"label", names of attributes that are numbers, or both; by default nothing."""
+    generator: Literal["input", "norm"] = "input"
+    """Where G is told: beside the latents (Mirza & Osindero 2014), or by the gains and shifts of
+    its batch norm (Dumoulin et al. 2017)."""
+    projection: bool = True
+    """Whether D's logit gets the inner product of its features with the condition's (Miyato &
+    Koyama 2018)."""
+    auxiliary: Annotated[float, Field(ge=0)] = 0.0
+    """Weight with which D and G also want D to name the condition (Odena et al. 2017)."""
+    classes: dict[str, Annotated[float, Field(gt=0)]] = {}
+    """The labels, each with its share of the pictures; settled by the pictures."""
+    ranges: dict[str, tuple[float, float]] = {}
+    """The attributes, each with its smallest and largest value; settled by the pictures."""
+
+    @field_validator("ranges")
+    @classmethod
+    def _ranges_have_a_length(
+        cls, value: dict[str, tuple[float, float]]
+    ) -> dict[str, tuple[float, float]]:
+        for name, (low, high) in value.items():
+            if not low < high:
+                raise ValueError(f"the range of {name} goes from {low} to {high}")
+        return value
+
+    @property
+    def size(self) -> int:
+        """How many numbers tell the condition of one picture, once it is settled."""
+        return len(self.classes) + len(self.ranges)
+
+    @model_validator(mode="after")
+    def _the_discriminator_must_know(self) -> ConditionConfig:
+        if self.on and not (self.projection or self.auxiliary):
+            raise ValueError(
+                "without projection and with auxiliary = 0 the discriminator never learns of the "
+                "condition, and G may ignore it; set one of them"
             )
         return self
 
@@ -287,6 +335,7 @@ class Config(Section, Generic[G, D]):
     data: DataConfig = DataConfig()
     generator: G
     discriminator: D
+    condition: ConditionConfig = ConditionConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     penalty: PenaltyConfig = PenaltyConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -31,11 +31,13 @@ class Interrupted(MorelikeError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A clause that helps after a wrong name: the closest known one, or all of them.
+    """A clause after a wrong name: the closest known one, all of them, or that there are none.
 
     >>> nearest("rose-dcgan", ["roses-dcgan", "bicycles"])
     "the nearest is 'roses-dcgan'"
     """
     options = sorted(known)
+    if not options:
+        return "there are none"
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
     return f"the nearest is '{close[0]}'" if close else f"known: {', '.join(options)}"

@@ -12,32 +12,33 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Discriminator = Callable[[Tensor], Tensor]
+Discriminator = Callable[..., Tensor]
 
 
-def squared_gradient_norms(discriminator: Discriminator, pictures: Tensor) -> Tensor:
+def squared_gradient_norms(discriminator: Discriminator, *pictures: Tensor) -> Tensor:
     """|| d D(x) / d x ||^2 of each picture, with a graph for its own gradient: (B, ...) to (B,).
 
-    Of several logits for one picture, the gradient of their sum.
+    Of pictures given at several resolutions, all of them together are x. Of several logits for one
+    picture, the gradient of their sum.
     """
-    at = pictures.detach().requires_grad_(True)
+    at = [one.detach().requires_grad_(True) for one in pictures]
     with torch.enable_grad():
-        logits = discriminator(at)
-        (gradient,) = torch.autograd.grad(logits.sum(), at, create_graph=True)
-    return gradient.flatten(1).square().sum(dim=1)
+        logits = discriminator(*at)
+        gradients = torch.autograd.grad(logits.sum(), at, create_graph=True)
+    return torch.stack([g.flatten(1).square().sum(dim=1) for g in gradients]).sum(0)
 
 
-def zero_centered(discriminator: Discriminator, pictures: Tensor) -> Tensor:
+def zero_centered(discriminator: Discriminator, *pictures: Tensor) -> Tensor:
     """E[|| d D(x) / d x ||^2] / 2. On real pictures R1, on generated ones R2 (Mescheder et al.
     2018, eq. 9, without gamma); on pictures between both, the penalty of Thanh-Tung et al. 2019.
     """
-    return squared_gradient_norms(discriminator, pictures).mean() / 2
+    return squared_gradient_norms(discriminator, *pictures).mean() / 2
 
 
-def one_centered(discriminator: Discriminator, pictures: Tensor) -> Tensor:
+def one_centered(discriminator: Discriminator, *pictures: Tensor) -> Tensor:
     """E[(|| d D(x) / d x || - 1)^2], Gulrajani et al. 2017 (WGAN-GP), eq. 3, without lambda."""
     # The square root has no gradient at 0, where a critic that ignores its input begins.
-    norms = (squared_gradient_norms(discriminator, pictures) + 1e-12).sqrt()
+    norms = (squared_gradient_norms(discriminator, *pictures) + 1e-12).sqrt()
     return (norms - 1).square().mean()
 
 

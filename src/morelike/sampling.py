@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 
 from morelike import files, pictures
 from morelike.checkpoint import DamagedCheckpoint, read_tensors
+from morelike.conditions import drawn
 from morelike.config import Config
 from morelike.devices import pick_device
 from morelike.errors import UserError
@@ -36,30 +37,50 @@ LICENCE_NOTE = (
 )
 
 
+class Wish(NamedTuple):
+    """What is asked for besides seeds; what is not, each seed decides."""
+
+    truncation: float | None = None
+    """Latent values beyond this bound are drawn again."""
+    labels: Mapping[str, float] | None = None
+    """What all pictures are to show; several labels are mixed by their shares."""
+    attributes: Mapping[str, float] | None = None
+    """The same, by attributes, in their own units."""
+
+
 @torch.no_grad()
 def generate(
     config: Config[Any, Any],
     generator: nn.Module,
     seeds: Sequence[int],
     device: torch.device,
-    truncation: float | None = None,
+    wish: Wish = Wish(),  # noqa: B008
 ) -> Iterator[np.ndarray]:
-    """Pictures for `seeds`, in order, in chunks of (n, S, S, C) uint8.
+    """Pictures for `seeds`, in order, in chunks of (n, H, W, C) uint8.
 
     The generator runs in evaluation mode and float32, whatever it was trained in; its mode is put
     back afterwards.
     """
+    for inputs, count in drawn_inputs(config, seeds, device, wish):
+        was_training = generator.training
+        generator.eval()
+        try:
+            made = generator(*inputs)
+        finally:
+            generator.train(was_training)
+        yield pictures.to_uint8(made)[:count]
+
+
+def drawn_inputs(
+    config: Config[Any, Any], seeds: Sequence[int], device: torch.device, wish: Wish
+) -> Iterator[tuple[tuple[torch.Tensor, ...], int]]:
+    """What the generator is fed for `seeds`, a chunk at a time, and how many of it are meant."""
     chosen = family(config.family)
-    was_training = generator.training
-    generator.eval()
-    try:
-        for start in range(0, len(seeds), CHUNK):
-            part = list(seeds[start : start + CHUNK])
-            filled = part + [0] * (CHUNK - len(part))
-            inputs = chosen.inputs(config, SeedDraws(filled, device, truncation))
-            yield pictures.to_uint8(generator(*inputs))[: len(part)]
-    finally:
-        generator.train(was_training)
+    for start in range(0, len(seeds), CHUNK):
+        part = list(seeds[start : start + CHUNK])
+        draws = SeedDraws(part + [0] * (CHUNK - len(part)), device, wish.truncation)
+        condition = drawn(config.condition, draws, wish.labels, wish.attributes)
+        yield chosen.inputs(config, draws, condition), len(part)
 
 
 @dataclass(frozen=True)
@@ -78,15 +99,33 @@ class TrainedGenerator:
 
     @overload
     def sample(
-        self, seeds: Iterable[int], *, truncation: float | None = None, as_pil: Literal[False] = ...
+        self,
+        seeds: Iterable[int],
+        *,
+        truncation: float | None = ...,
+        label: str | Mapping[str, float] | None = ...,
+        attributes: Mapping[str, float] | None = ...,
+        as_pil: Literal[False] = ...,
     ) -> np.ndarray: ...
     @overload
     def sample(
-        self, seeds: Iterable[int], *, truncation: float | None = None, as_pil: Literal[True]
+        self,
+        seeds: Iterable[int],
+        *,
+        truncation: float | None = ...,
+        label: str | Mapping[str, float] | None = ...,
+        attributes: Mapping[str, float] | None = ...,
+        as_pil: Literal[True],
     ) -> list[Image.Image]: ...
 
     def sample(
-        self, seeds: Iterable[int], *, truncation: float | None = None, as_pil: bool = False
+        self,
+        seeds: Iterable[int],
+        *,
+        truncation: float | None = None,
+        label: str | Mapping[str, float] | None = None,
+        attributes: Mapping[str, float] | None = None,
+        as_pil: bool = False,
     ) -> np.ndarray | list[Image.Image]:
         """Make one picture per seed.
 
@@ -94,30 +133,37 @@ class TrainedGenerator:
             seeds: whole numbers from 0 to 2**63 - 1; the same seed gives the same picture, alone
                 or in any company.
             truncation: draw latent values beyond this bound again; less variety, more typical.
+            label: what all pictures show, where the generator was trained with labels: one, or
+                several with the shares in which they are mixed. Without, each seed has its own.
+            attributes: the same, as values by name.
             as_pil: give Pillow images instead of an array.
 
         Returns:
-            (N, S, S, C) uint8, or N Pillow images.
+            (N, H, W, C) uint8, or N Pillow images.
 
         Raises:
-            UserError: for seeds or a truncation out of range.
+            UserError: for seeds or a truncation out of range, or labels that it does not know.
         """
-        made = list(self.chunks(seeds, truncation))
+        labels = {label: 1.0} if isinstance(label, str) else label
+        made = list(self.chunks(seeds, Wish(truncation, labels, attributes)))
         if as_pil:
             return [pictures.to_image(picture) for chunk in made for picture in chunk]
         return np.concatenate(made)
 
-    def chunks(self, seeds: Iterable[int], truncation: float | None = None) -> Iterator[np.ndarray]:
+    def chunks(self, seeds: Iterable[int], wish: Wish = Wish()) -> Iterator[np.ndarray]:  # noqa: B008
         """The same, a few pictures at a time, so that any number fits the memory."""
-        if truncation is not None and not 0.1 <= truncation <= 10:
-            raise UserError(f"truncation {truncation} is out of range; use 0.1 to 10.")
-        return generate(self.config, self.network, check_seeds(seeds), self.device, truncation)
+        if wish.truncation is not None and not 0.1 <= wish.truncation <= 10:
+            raise UserError(f"truncation {wish.truncation} is out of range; use 0.1 to 10.")
+        return generate(self.config, self.network, check_seeds(seeds), self.device, wish)
 
-    def notes(self, seed: int, truncation: float | None = None) -> dict[str, str]:
+    def notes(self, seed: int, wish: Wish = Wish()) -> dict[str, str]:  # noqa: B008
         """What the PNG of one sample says about itself."""
         notes = {"run": self.name, "checkpoint": self.checkpoint, "seed": str(seed)}
-        if truncation is not None:
-            notes["truncation"] = str(truncation)
+        if wish.truncation is not None:
+            notes["truncation"] = str(wish.truncation)
+        for name, asked in (("label", wish.labels), ("attributes", wish.attributes)):
+            if asked:
+                notes[name] = ", ".join(f"{key}={value:g}" for key, value in asked.items())
         return {"Software": "morelike", **notes, "licence": LICENCE_NOTE}
 
 
@@ -158,7 +204,7 @@ def write_samples(
     seeds: Sequence[int],
     folder: Path,
     grid: Path | None = None,
-    truncation: float | None = None,
+    wish: Wish = Wish(),  # noqa: B008
 ) -> Path:
     """Write `<seed>.png` for every seed into `folder`, and all of them as one picture to `grid`.
 
@@ -172,9 +218,9 @@ def write_samples(
     kept: list[np.ndarray] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        made = (picture for chunk in generator.chunks(seeds, truncation) for picture in chunk)
+        made = (picture for chunk in generator.chunks(seeds, wish) for picture in chunk)
         for seed, picture in zip(seeds, made, strict=True):
-            pictures.write_png(folder / f"{seed}.png", picture, generator.notes(seed, truncation))
+            pictures.write_png(folder / f"{seed}.png", picture, generator.notes(seed, wish))
             if grid is not None:
                 kept.append(picture)
     except OSError as error:
@@ -183,7 +229,7 @@ def write_samples(
         return folder
     try:
         grid.parent.mkdir(parents=True, exist_ok=True)
-        notes = generator.notes(seeds[0], truncation)
+        notes = generator.notes(seeds[0], wish)
         notes["seed"] = ",".join(map(str, seeds[:1000]))
         pictures.write_png(grid, pictures.grid(np.stack(kept)), notes)
     except OSError as error:

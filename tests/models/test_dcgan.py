@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -11,12 +12,23 @@ from torch import nn
 
 from morelike.config import RESOLUTIONS
 from morelike.models import configure, dcgan
-from morelike.models.dcgan import Discriminator, Generator
+from morelike.models.dcgan import DiscriminatorConfig
 from morelike.rng import SeedDraws
+from networks import UNCONDITIONAL, discriminator, layers_of
 
 
 def kinds(network: nn.Module) -> list[type[nn.Module]]:
-    return [type(layer) for layer in network.children()]
+    return [type(layer) for layer in layers_of(network)]
+
+
+def Generator(shape: tuple[int, int, int], width: int, latent: int) -> dcgan.Generator:  # noqa: N802
+    made = dcgan.Generator(shape, width, latent, UNCONDITIONAL)
+    dcgan.initialise(made)
+    return made
+
+
+def Discriminator(shape: tuple[int, int, int], width: int) -> Any:  # noqa: N802
+    return discriminator(dcgan, shape, DiscriminatorConfig(width=width))
 
 
 def count(network: nn.Module) -> int:
@@ -67,19 +79,25 @@ def test_the_discriminator_s_layers(resolution: int) -> None:
     halvings = int(math.log2(resolution // 4))
     inner = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
     first = [nn.Conv2d, nn.LeakyReLU]
-    assert kinds(network) == [*first, *inner * (halvings - 1), nn.Conv2d, nn.Flatten]
-    layers = [layer for layer in network if isinstance(layer, nn.Conv2d)]
-    assert [layer.stride for layer in layers] == [*[(2, 2)] * halvings, (1, 1)]
-    assert [layer.out_channels for layer in layers] == [*(2 * 2**p for p in range(halvings)), 1]
-    slopes = {layer.negative_slope for layer in network if isinstance(layer, nn.LeakyReLU)}
+    assert kinds(network) == [*first, *inner * (halvings - 1), nn.Flatten, nn.Linear]
+    layers = [layer for layer in network.trunk if isinstance(layer, nn.Conv2d)]
+    assert [layer.stride for layer in layers] == [(2, 2)] * halvings
+    assert [layer.out_channels for layer in layers] == [2 * 2**p for p in range(halvings)]
+    # A convolution over the whole map of 4x4 to one number is a linear layer.
+    assert (network.logit.in_features, network.logit.out_features) == (
+        layers[-1].out_channels * 16,
+        1,
+    )
+    slopes = {layer.negative_slope for layer in network.trunk if isinstance(layer, nn.LeakyReLU)}
     assert slopes == {0.2}
 
 
 @pytest.mark.parametrize("network", [Generator((3, 64, 64), 2, 6), Discriminator((3, 64, 64), 2)])
 def test_no_pooling_no_dense_layer_and_no_idle_bias(network: nn.Module) -> None:
-    assert not any(isinstance(m, nn.Linear | nn.MaxPool2d | nn.AvgPool2d) for m in network)
-    for layer in network.children():
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+    *hidden, last = layers_of(network)
+    assert not any(isinstance(m, nn.Linear | nn.MaxPool2d | nn.AvgPool2d) for m in hidden)
+    for layer in [*hidden, last]:
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             assert layer.bias is None
 
 
@@ -94,20 +112,20 @@ def test_each_layer_doubles_or_halves_the_side(resolution: int) -> None:
     assert sides[0] == 4
     assert all(after == 2 * before for before, after in pairwise(sides))
     assert sides[-1] == resolution
-    for layer in Discriminator((1, resolution, resolution), 1):
+    for layer in Discriminator((1, resolution, resolution), 1).trunk:
         x = layer(x)
         if isinstance(layer, nn.Conv2d):
             sides.append(x.shape[-1])
-    assert sides[-1] == 1
-    assert sides[-2] == 4
+    assert sides[-1] == 4
+    assert x.shape == (2, 16 * resolution // 8)
 
 
 def test_weights_are_drawn_as_in_the_paper() -> None:
     torch.manual_seed(0)
     for network in (Generator((3, 64, 64), 32, 50), Discriminator((3, 64, 64), 32)):
         gains = []
-        for layer in network:
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        for layer in layers_of(network):
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 weight = layer.weight.detach()
                 n = weight.numel()
                 # Five standard errors of the mean and of the deviation.

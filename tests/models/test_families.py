@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from morelike.conditions import drawn
 from morelike.config import RESOLUTIONS, Config, merge
 from morelike.devices import autocast
 from morelike.errors import UserError
@@ -23,6 +24,18 @@ COUNT = 4
 PLAYERS = ("generator", "discriminator")
 
 every_family = pytest.mark.parametrize("name", families())
+# The regressor has no opponent.
+every_player = pytest.mark.parametrize(
+    ("name", "player"),
+    [(n, p) for n in families() for p in PLAYERS if (n, p) != ("regressor", "discriminator")],
+)
+CONDITION = {
+    "on": ["label", "glow"],
+    "classes": {"a": 0.5, "b": 0.25, "c": 0.25},
+    "ranges": {"glow": (0.0, 1.0)},
+}
+ALWAYS: dict[str, dict[str, Any]] = {"regressor": {"condition": CONDITION}}
+"""What a family cannot be built without."""
 
 
 def small(name: str, **sections: Any) -> Config[Any, Any]:
@@ -40,7 +53,7 @@ def small(name: str, **sections: Any) -> Config[Any, Any]:
         "data": {"resolution": 16, "channels": 3, "mirror": False},
         "training": {"batch": COUNT, "device": "cpu", "precision": "fp32"},
     }
-    return configure(merge(base, narrow, sections))
+    return configure(merge(base, narrow, ALWAYS.get(name, {}), sections))
 
 
 def seeded(config: Config[Any, Any], seed: int = 0) -> Config[Any, Any]:
@@ -56,7 +69,8 @@ def a_batch(config: Config[Any, Any], chosen: Family) -> Batch:
     data, numbers = config.data, draws()
     shape = (data.channels, data.resolution, data.resolution)
     real = numbers.uniform("pictures", *shape) * 2 - 1
-    return Batch(real, chosen.inputs(config, numbers), numbers)
+    condition = drawn(config.condition, numbers)
+    return Batch(real, chosen.inputs(config, numbers, condition), numbers, condition)
 
 
 def terms_of(
@@ -71,7 +85,7 @@ def total_of(values: Iterable[tuple[Term, Tensor]]) -> Tensor:
 
 
 def weights(module: nn.Module) -> Tensor:
-    return torch.cat([p.detach().flatten() for p in module.parameters()])
+    return torch.cat([torch.empty(0), *(p.detach().flatten() for p in module.parameters())])
 
 
 def test_there_is_a_family() -> None:
@@ -104,8 +118,7 @@ def test_shapes(name: str, resolution: int, channels: int) -> None:
     assert logits.isfinite().all()
 
 
-@every_family
-@pytest.mark.parametrize("player", PLAYERS)
+@every_player
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating", "least_squares", "hinge"])
 @pytest.mark.parametrize("joint", [False, True])
 def test_every_parameter_of_the_player_gets_a_gradient(
@@ -126,8 +139,7 @@ def test_every_parameter_of_the_player_gets_a_gradient(
         assert parameter.grad.abs().max() > 0, key
 
 
-@every_family
-@pytest.mark.parametrize("player", PLAYERS)
+@every_player
 def test_terms_are_named_scalars_and_one_moves_the_player(name: str, player: str) -> None:
     config = small(name)
     state = State(config, CPU)
@@ -188,10 +200,10 @@ def test_weights_depend_on_the_seed_alone(name: str) -> None:
     other = State(seeded(config, 6), CPU)
     for key, value in first.tensors().items():
         assert torch.equal(value, again.tensors()[key]), key
-    for player in PLAYERS:
-        one, two = (weights(getattr(s.networks, player)) for s in (first, other))
+    for one, two in zip(first.networks, other.networks, strict=True):
+        one, two = weights(one), weights(two)
         # Some weights begin at 0 or 1 in every network.
-        assert (one != two).float().mean() > 0.5
+        assert not len(one) or (one != two).float().mean() > 0.5
 
 
 @every_family
@@ -219,8 +231,7 @@ def test_a_network_is_saved_and_loaded_whole(name: str) -> None:
         assert not torch.equal(fresh(*inputs), outputs[0][0])
 
 
-@every_family
-@pytest.mark.parametrize("player", PLAYERS)
+@every_player
 def test_the_memory_format_does_not_change_the_result(name: str, player: str) -> None:
     config = small(name, data={"resolution": 32})
     results = []
@@ -230,7 +241,9 @@ def test_the_memory_format_does_not_change_the_result(name: str, player: str) ->
             network.double().to(memory_format=memory)  # type: ignore[call-overload]
         batch = a_batch(config, family(name))
         wide = tuple(v.double() for v in batch.inputs)
-        batch = Batch(batch.real.double().contiguous(memory_format=memory), wide, batch.draws)
+        real = batch.real.double().contiguous(memory_format=memory)
+        shown = None if batch.condition is None else batch.condition.double()
+        batch = Batch(real, wide, batch.draws, shown)
         total = total_of(terms_of(player, config, state.networks, batch))
         total.backward()
         network = getattr(state.networks, player)
@@ -238,8 +251,7 @@ def test_the_memory_format_does_not_change_the_result(name: str, player: str) ->
     torch.testing.assert_close(results[0], results[1], rtol=1e-9, atol=1e-12)
 
 
-@every_family
-@pytest.mark.parametrize("player", PLAYERS)
+@every_player
 @pytest.mark.parametrize("joint", [False, True])
 def test_bf16_stays_close_to_fp32(name: str, player: str, joint: bool) -> None:
     config = small(name, objective={"joint_batch": joint})
@@ -299,3 +311,81 @@ def test_the_average_is_a_frozen_copy_that_follows(name: str) -> None:
     assert torch.equal(weights(state.ema), weights(state.networks.generator))
     pictures = state.ema(*family(name).inputs(config, draws()))
     assert pictures.abs().max() <= 1
+
+
+# --- made for a label and for an attribute ---
+
+WAYS: list[dict[str, Any]] = [
+    {"generator": "input"},
+    {"generator": "norm"},
+    {"auxiliary": 0.5},
+    {"auxiliary": 0.5, "projection": False},
+]
+every_way = pytest.mark.parametrize("way", WAYS, ids=str)
+
+
+def conditional(name: str, way: dict[str, Any], **sections: Any) -> Config[Any, Any]:
+    """A family that is told; skips what the family refuses."""
+    config = small(name, condition=CONDITION | way, **sections)
+    try:
+        family(name).build(config)
+    except UserError as refused:
+        assert "condition.generator=input" in str(refused)
+        pytest.skip(str(refused))
+    return config
+
+
+@every_player
+@every_way
+def test_every_parameter_gets_a_gradient_with_conditions_too(
+    name: str, player: str, way: dict[str, Any]
+) -> None:
+    config = conditional(name, way)
+    state = State(config, CPU)
+    network = getattr(state.networks, player)
+    batch = a_batch(config, family(name))
+    total_of(terms_of(player, config, state.networks, batch)).backward()
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.abs().max() > 0, key
+
+
+@every_family
+@every_way
+def test_the_condition_changes_the_picture_and_half_of_two_is_in_between(
+    name: str, way: dict[str, Any]
+) -> None:
+    # Not so narrow that all units of a layer may be silent.
+    config = conditional(name, way, generator={"width": 16})
+    generator = State(config, CPU).networks.generator.double().eval()
+    with torch.no_grad():
+        noise = torch.Generator().manual_seed(0)
+        for parameter in generator.parameters():  # gains and shifts by the condition begin at 0
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=noise))
+    numbers = draws()
+    made = []
+    for labels in ({"a": 1.0}, {"a": 1.0, "b": 1.0}, {"b": 1.0}):
+        condition = drawn(config.condition, numbers, labels, {"glow": 0.5})
+        inputs = family(name).inputs(config, numbers, condition)
+        with torch.no_grad():
+            made.append(generator(*(value.double() for value in inputs)))
+    one, mixed, other = made
+    assert 0 < (mixed - one).norm() < (other - one).norm()
+    assert 0 < (mixed - other).norm() < (other - one).norm()
+
+
+@every_family
+@every_way
+def test_the_discriminator_judges_a_picture_by_what_it_should_show(
+    name: str, way: dict[str, Any]
+) -> None:
+    config = conditional(name, way)
+    if name == "regressor" or not config.condition.projection:
+        return
+    discriminator = State(config, CPU).networks.discriminator.eval()
+    batch = a_batch(config, family(name))
+    assert batch.condition is not None
+    with torch.no_grad():
+        logits = discriminator(batch.real, condition=batch.condition)
+        others = discriminator(batch.real, condition=batch.condition.roll(1, 1))
+    assert (logits - others).abs().min() > 0

@@ -10,15 +10,26 @@ import torch
 from torch import Tensor, nn
 
 from morelike.models import Batch, configure, mlp
-from morelike.models.mlp import Discriminator, DiscriminatorConfig, Generator, GeneratorConfig
+from morelike.models.mlp import DiscriminatorConfig, GeneratorConfig
 from morelike.rng import SeedDraws, StepDraws
+from networks import discriminator, layers_of
 
 CPU = torch.device("cpu")
 POINTS = (2, 1, 1)
 
 
 def kinds(network: nn.Module) -> list[type[nn.Module]]:
-    return [type(layer) for layer in network.children()]
+    return [type(layer) for layer in layers_of(network)]
+
+
+def Generator(shape: tuple[int, int, int], config: GeneratorConfig) -> mlp.Generator:  # noqa: N802
+    made = mlp.Generator(shape, config, 0)
+    mlp.initialise(made)
+    return made
+
+
+def Discriminator(shape: tuple[int, int, int], config: DiscriminatorConfig) -> Any:  # noqa: N802
+    return discriminator(mlp, shape, config)
 
 
 def count(network: nn.Module) -> int:
@@ -32,7 +43,8 @@ def settings(**sections: Any) -> Any:
 def for_points(config: Any) -> Any:
     """The same configuration, for points of a plane."""
     parts = {
-        key: getattr(config, key) for key in ("generator", "discriminator", "objective", "augment")
+        key: getattr(config, key)
+        for key in ("generator", "discriminator", "objective", "augment", "condition")
     }
     return SimpleNamespace(data=SimpleNamespace(shape=POINTS), penalty=config.penalty, **parts)
 
@@ -64,8 +76,10 @@ def test_the_generator_s_layers(name: Any, kind: type[nn.Module], batch_norm: bo
 def test_the_discriminator_s_layers() -> None:
     network = Discriminator((3, 8, 8), DiscriminatorConfig(layers=2))
     hidden = [nn.Linear, nn.LeakyReLU]
-    assert kinds(network) == [nn.Flatten, *hidden * 2, nn.Linear, nn.Flatten]
-    assert {layer.negative_slope for layer in network if isinstance(layer, nn.LeakyReLU)} == {0.2}
+    assert kinds(network) == [nn.Flatten, *hidden * 2, nn.Linear]
+    assert {
+        layer.negative_slope for layer in layers_of(network) if isinstance(layer, nn.LeakyReLU)
+    } == {0.2}
     assert not any("Norm" in type(module).__name__ for module in network.modules())
 
 
@@ -100,7 +114,7 @@ def test_weights_are_drawn_as_glorot_and_bengio_say() -> None:
         Generator((3, 16, 16), GeneratorConfig()),
         Discriminator((3, 16, 16), DiscriminatorConfig()),
     ):
-        for layer in network:
+        for layer in layers_of(network):
             if isinstance(layer, nn.Linear):
                 bound = math.sqrt(6 / (layer.in_features + layer.out_features))
                 weight = layer.weight.detach()
@@ -119,7 +133,7 @@ def test_spectral_norm_is_on_every_layer_of_the_discriminator() -> None:
     with torch.no_grad():
         for _ in range(1000):
             network(torch.zeros(1, 1, 4, 4))
-    layers = [layer for layer in network.eval() if isinstance(layer, nn.Linear)]
+    layers = [layer for layer in layers_of(network.eval()) if isinstance(layer, nn.Linear)]
     assert len(layers) == 3
     for layer in layers:
         top = np.linalg.svd(layer.weight.detach().numpy(), compute_uv=False)[0]

@@ -16,9 +16,7 @@ from morelike.errors import UserError
 from morelike.models import configure, resnet
 from morelike.models.layers import MinibatchDiscrimination, MinibatchStandardDeviation
 from morelike.models.resnet import (
-    Discriminator,
     DiscriminatorConfig,
-    Generator,
     GeneratorConfig,
     Residual,
 )
@@ -26,6 +24,7 @@ from morelike.rng import SeedDraws
 from morelike.training.feed import Feed
 from morelike.training.state import State
 from morelike.training.step import step
+from networks import UNCONDITIONAL, discriminator, layers_of
 
 CPU = torch.device("cpu")
 NORMS = ("none", "spectral", "layer")
@@ -42,6 +41,14 @@ def settings(**sections: Any) -> Any:
     return configure(merge(base, narrow, sections))
 
 
+def Generator(shape: tuple[int, int, int], config: GeneratorConfig) -> resnet.Generator:  # noqa: N802
+    return resnet.Generator(shape, config, UNCONDITIONAL)
+
+
+def Discriminator(shape: tuple[int, int, int], config: DiscriminatorConfig) -> Any:  # noqa: N802
+    return discriminator(resnet, shape, config)
+
+
 def count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
@@ -49,7 +56,7 @@ def count(network: nn.Module) -> int:
 def maps(network: nn.Module, x: Tensor) -> list[tuple[int, ...]]:
     """(channels, height, width) that come out of each block, and before them what goes in."""
     found = []
-    for layer in network.children():
+    for layer in layers_of(network):
         if isinstance(layer, Residual):
             found = found or [tuple(x.shape[1:])]
             x = layer(x)
@@ -116,7 +123,7 @@ def test_where_in_a_block_the_maps_become_more() -> None:
     found = [
         [(m.in_channels, m.out_channels) for m in block.main if isinstance(m, nn.Conv2d)]
         for network in (generator, discriminator)
-        for block in network
+        for block in layers_of(network)
         if isinstance(block, Residual)
     ]
     made = [[(8, 8), (8, 8)], [(8, 4), (4, 4)], [(4, 2), (2, 2)]]
@@ -204,7 +211,10 @@ def test_weights_are_drawn_as_in_both_papers_code() -> None:
             weight = layer.weight.detach()
             n, area = weight.numel(), weight[0, 0].numel()
             gain = math.sqrt(2) if ".main." in f".{name}." else 1.0
-            assert (gain > 1) == (area == 9 and network[int(name.split(".")[0])] is not layer)
+            assert (gain > 1) == (
+                area == 9
+                and layers_of(network)[int(name.removeprefix("trunk.").split(".")[0])] is not layer
+            )
             bound = gain * math.sqrt(6 / (area * (weight.shape[0] + weight.shape[1])))
             assert weight.abs().max() <= bound
             # Five standard errors of a uniform's mean and variance.
@@ -221,7 +231,7 @@ def test_the_minibatch_layers_sit_at_the_end(level: int) -> None:
         width=2, minibatch_stddev=True, minibatch_discrimination=7, level_blocks=level
     )
     network = Discriminator((3, 16, 16), config)
-    kinds = [type(layer) for layer in network]
+    kinds = [type(layer) for layer in layers_of(network)]
     assert kinds == [
         *[Residual] * 2,
         MinibatchStandardDeviation,
@@ -229,10 +239,9 @@ def test_the_minibatch_layers_sit_at_the_end(level: int) -> None:
         nn.ReLU,
         resnet._SumOverPlaces,
         MinibatchDiscrimination,
-        type(network[-2]),
-        nn.Flatten,
+        type(network.logit),
     ]
-    assert network[-2].in_features == (4 if level else 5) + 7
+    assert network.logit.in_features == (4 if level else 5) + 7
     assert network(numbers(6, 3, 16, 16).float()).shape == (6,)
 
 
@@ -333,7 +342,7 @@ def test_the_discriminator_in_numpy(norm: Any, level: int) -> None:
     def layer_norm(x: np.ndarray, layer: Any) -> np.ndarray:
         return normed(x, layer, (1, 2, 3)) if norm == "layer" else x
 
-    first, *blocks = (block for block in network if isinstance(block, Residual))
+    first, *blocks = (block for block in network.trunk if isinstance(block, Residual))
     x = pictures.numpy()
     (one, two), _, (shortcut,) = parts(first)
     x = halved(convolved(relu(convolved(x, one)), two)) + convolved(halved(x), shortcut)
@@ -347,7 +356,7 @@ def test_the_discriminator_in_numpy(norm: Any, level: int) -> None:
         else:
             assert not shortcuts
             x = main + x
-    expected = relu(x).sum((2, 3)) @ network[-2].weight.detach().numpy()[0]
+    expected = relu(x).sum((2, 3)) @ network.logit.weight.detach().numpy()[0]
     np.testing.assert_allclose(network(pictures).detach(), expected, rtol=0, atol=1e-12)
 
 

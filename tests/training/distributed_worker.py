@@ -18,12 +18,13 @@ from morelike.training import state as state_module
 from morelike.training.feed import Feed
 from morelike.training.state import State
 from morelike.training.step import step
+from networks import Critic
 
 
 def build(config: Any) -> Networks:
     del config
     generator = nn.Sequential(nn.Linear(5, 3 * 16 * 16), nn.Tanh(), nn.Unflatten(1, (3, 16, 16)))
-    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(768, 7), nn.Softplus(), nn.Linear(7, 1))
+    discriminator = Critic(nn.Flatten(), nn.Linear(768, 7), nn.Softplus(), nn.Linear(7, 1))
     return Networks(generator, discriminator)
 
 

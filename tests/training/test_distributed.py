@@ -24,7 +24,12 @@ def launch(arguments: list[str], processes: int) -> None:
     if processes > 1:
         command += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
         command += [str(processes)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONWARNINGS": "ignore",
+        "PYTHONPATH": str(WORKER.parents[1]),
+    }
     ended = subprocess.run(
         [*command, *arguments], env=environment, capture_output=True, text=True, timeout=300
     )

@@ -30,6 +30,7 @@ from morelike.training.step import (
     discriminator_updates,
     step,
 )
+from networks import Critic
 from reference import numpy_mlp as reference
 
 CPU = torch.device("cpu")
@@ -85,7 +86,7 @@ def build(config: Config[Any, Any]) -> Networks:
         nn.Tanh(),
         nn.Unflatten(1, (1, SIDE, SIDE)),
     )
-    discriminator = nn.Sequential(
+    discriminator = Critic(
         nn.Flatten(), nn.Linear(SIDE * SIDE, HIDDEN), nn.Tanh(), nn.Linear(HIDDEN, 1), nn.Flatten(0)
     )
     return Networks(generator, discriminator)
@@ -559,7 +560,7 @@ def test_each_turn_of_a_burst_draws_its_own_latents(mlp: Any) -> None:
     drawn: list[Tensor] = []
     config = settings(training={"discriminator_burst": 6}, penalty={"one_centered": 1.0})
 
-    def inputs(config: Any, draws: Any) -> Any:
+    def inputs(config: Any, draws: Any, condition: Any) -> Any:
         drawn.append(
             torch.cat([dcgan.inputs(config, draws)[0], draws.uniform("between")[:, None]], 1)
         )

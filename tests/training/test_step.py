@@ -24,6 +24,7 @@ from morelike.training.step import (
     step,
     update_average,
 )
+from networks import Critic
 from reference import numpy_dcgan as reference
 
 CPU = torch.device("cpu")
@@ -92,7 +93,7 @@ def scatter(state: State) -> None:
     for network in state.networks:
         values = network.state_dict()
         for name, value in values.items():
-            if value.ndim == 4:
+            if value.ndim in (2, 4):
                 # Large enough that logits lie on both sides of the hinge.
                 drawn = numbers.normal(0, 0.25, value.shape)
             elif name.endswith("running_var") or name.endswith("weight"):
@@ -109,8 +110,8 @@ def by_layer(network: nn.Module, gradients: bool = False) -> dict[str, np.ndarra
     """A network of the package under the reference's names."""
     result: dict[str, Tensor | None] = {}
     layer = -1
-    for module in network.children():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             layer += 1
             result[f"kernel{layer}"] = module.weight
         elif isinstance(module, nn.BatchNorm2d):
@@ -119,7 +120,9 @@ def by_layer(network: nn.Module, gradients: bool = False) -> dict[str, np.ndarra
                 result[f"mean{layer}"] = module.running_mean
                 result[f"variance{layer}"] = module.running_var
     found = {k: v.grad if gradients else v for k, v in result.items() if v is not None}
-    return {k: v.detach().numpy().copy() for k, v in found.items() if v is not None}
+    arrays = {k: v.detach().numpy().copy() for k, v in found.items() if v is not None}
+    # D's last layer, linear in all of a 4x4 map, is the reference's last convolution.
+    return {k: v.reshape(1, -1, 4, 4) if v.ndim == 2 else v for k, v in arrays.items()}
 
 
 def assert_equal(mine: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
@@ -247,7 +250,7 @@ def plain_build(config: Config[Any, Any]) -> Networks:
     size = config.data.channels * config.data.resolution**2
     shape = (config.data.channels, config.data.resolution, config.data.resolution)
     generator = nn.Sequential(nn.Linear(LATENT, size), nn.Unflatten(1, shape), nn.Tanh())
-    discriminator = nn.Sequential(
+    discriminator = Critic(
         nn.Flatten(), nn.Linear(size, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1), nn.Flatten(0)
     )
     return Networks(generator, discriminator)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from morelike.errors import UserError
 
 stderr = Console(stderr=True, highlight=False)
 MOST_LISTED = 20
@@ -30,6 +33,29 @@ def overrides(assignments: Sequence[str]) -> dict[str, Any]:
     from morelike.config import merge, parse_assignment
 
     return merge(*map(parse_assignment, assignments))
+
+
+def amounts(
+    texts: Sequence[str], option: str, example: str, default: str | None = None
+) -> dict[str, float]:
+    """NAME=NUMBER, again and again, as a mapping.
+
+    Raises:
+        UserError: for what is not of that form; a number may be left out if there is a default.
+    """
+    found: dict[str, float] = {}
+    for text in texts:
+        # A label may hold the sign itself.
+        name, sign, number = text.rpartition("=")
+        if not sign and default is not None:
+            name, number = text, default
+        try:
+            found[name.strip()] = float(number)
+        except ValueError:
+            number = "nan"
+        if not name.strip() or not math.isfinite(float(number)):
+            raise UserError(f"{option} must be like {example}, not '{text}'.")
+    return found
 
 
 @contextmanager

@@ -17,6 +17,8 @@ EXAMPLES = """Examples:
   morelike sample runs/00001-roses-dcgan --seeds 7,12 --out pictures/
 
   morelike sample runs/00001-roses-dcgan/generator --seeds 0-7 --truncation 1.5
+
+  morelike sample runs/00002-conditional --label smiling=0.7 --label not_smiling=0.3
 """
 
 
@@ -40,6 +42,17 @@ def sample(
         float | None,
         typer.Option(help="Draw latents beyond this bound again: less variety, more typical."),
     ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME[=SHARE]",
+            help="What to show, for a generator trained with labels; several are mixed.",
+        ),
+    ] = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="The same, for attributes; repeatable."),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -50,7 +63,12 @@ def sample(
     generator = sampling.load(path, checkpoint, raw=raw, device=device)
     for notice in generator.notices:
         console.tell(notice)
-    folder = sampling.write_samples(generator, chosen, out or path / "pictures", grid, truncation)
+    wish = sampling.Wish(
+        truncation,
+        console.amounts(label or [], "--label", "smiling, or smiling=0.7", default="1"),
+        console.amounts(attribute or [], "--attribute", "happiness=0.7"),
+    )
+    folder = sampling.write_samples(generator, chosen, out or path / "pictures", grid, wish)
     if as_json:
         console.print_json(
             {

@@ -9,7 +9,6 @@ import typer
 
 from morelike.cli import console
 from morelike.cli.console import stderr
-from morelike.errors import UserError
 
 EXAMPLES = """Examples:
 
@@ -87,18 +86,8 @@ def toy(
 
 def _weights(texts: list[str]) -> dict[str, Any]:
     """NAME=WEIGHT, again and again, as the penalty section; `none` gives an empty one."""
-    weights: dict[str, Any] = {}
-    for text in texts:
-        name, _, weight = text.partition("=")
-        if text == "none":
-            continue
-        try:
-            weights[name.strip()] = float(weight)
-        except ValueError:
-            raise UserError(
-                f"--penalty must be like one_centered=10, or none, not '{text}'."
-            ) from None
-    return weights
+    asked = [text for text in texts if text != "none"]
+    return console.amounts(asked, "--penalty", "one_centered=10, or none")
 
 
 def _tell(record: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 # What the families share; every other file here is a family.
-SHARED = frozenset({"family", "adversarial", "layers"})
+SHARED = frozenset({"family", "adversarial", "discriminator", "layers"})
 
 
 def families() -> list[str]:

@@ -1,8 +1,8 @@
-"""The terms that families with one picture in and one set of logits out have in common."""
+"""The terms that families with a discriminator have in common."""
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,148 +10,239 @@ from torch import Tensor
 
 from morelike import penalties
 from morelike.augment import NUMBERS, augment
+from morelike.conditions import drawn
 from morelike.config import Config
 from morelike.losses import LOSSES, Loss
-from morelike.models.family import Batch, Networks, Term
+from morelike.models.discriminator import Pictures
+from morelike.models.family import Batch, Inputs, MultiScale, Networks, Term
 from morelike.ramps import ramp
+from morelike.rng import Draws
 
 CHANGE = 0.125  # of the side: how far consistency shifts (Zhang et al. 2020: 4 of 32 pixels)
+
+
+def inputs(config: Config[Any, Any], draws: Draws, condition: Tensor | None = None) -> Inputs:
+    """The latents z ~ N(0, 1), (count, latent), and the conditions where there are any, drawn if
+    they are not given.
+    """
+    latents = draws.normal("latents", config.generator.latent)
+    if not config.condition.size:
+        return (latents,)
+    return latents, drawn(config.condition, draws) if condition is None else condition
+
+
+class Sight:
+    """What D makes of a batch: each part is computed when a term first asks for it, and once."""
+
+    def __init__(
+        self, config: Config[Any, Any], networks: Networks, batch: Batch, *, moving_g: bool
+    ) -> None:
+        """`moving_g`: whether gradients flow to G, as they do in its own update only."""
+        self.config, self.networks, self.batch = config, networks, batch
+        self.moving_g = moving_g
+        self.condition = batch.condition if config.condition.size else None
+
+    @cached_property
+    def real(self) -> Pictures:
+        """Real pictures at each resolution, as D sees them."""
+        return self._seen(self.networks.discriminator.scales(self.batch.real), "augment.real")
+
+    @cached_property
+    def fake(self) -> Pictures:
+        """Generated pictures at each resolution, as D sees them."""
+        with torch.set_grad_enabled(self.moving_g):
+            made = made_at_all_scales(self.networks.generator, self.batch.inputs)
+        # In the real ones' precision: a gradient by a picture is as coarse as the picture.
+        return self._seen(tuple(p.to(self.batch.real.dtype) for p in made), "augment.fake")
+
+    @cached_property
+    def real_features(self) -> Tensor:
+        """(B, F)."""
+        return self._both[0] if self._is_joint else self._features(self.real)
+
+    @cached_property
+    def fake_features(self) -> Tensor:
+        """(B, F)."""
+        return self._both[1] if self._is_joint else self._features(self.fake)
+
+    @cached_property
+    def real_logits(self) -> Tensor:
+        """(B,)."""
+        return self._both[2] if self._is_joint else self._logits(self.real_features, self.condition)
+
+    @cached_property
+    def fake_logits(self) -> Tensor:
+        """(B,)."""
+        return self._both[3] if self._is_joint else self._logits(self.fake_features, self.condition)
+
+    def judge(self, *scales: Tensor) -> Tensor:
+        """Logits (B,) of other pictures for the batch's conditions."""
+        return self._logits(self._features(scales), self.condition)
+
+    def changed(self, pictures: Pictures) -> Pictures:
+        """Shifted a little, and every other one mirrored, for the consistency of D."""
+        draws = self.batch.draws
+        numbers = draws.uniform("consistency", NUMBERS)
+        mirrored = (draws.uniform("consistency.mirror") < 0.5)[:, None, None, None]
+        turned = (torch.where(mirrored, p.flip(3), p) for p in pictures)
+        return tuple(_augmented(p, numbers, ("translation",), CHANGE) for p in turned)
+
+    @property
+    def _is_joint(self) -> bool:
+        return self.config.objective.joint_batch
+
+    @cached_property
+    def _both(self) -> tuple[Tensor, ...]:
+        """Features and logits of real and generated pictures that D saw in one batch."""
+        whole = (torch.cat(pair) for pair in zip(self.real, self.fake, strict=True))
+        features = self._features(tuple(whole))
+        twice = None if self.condition is None else self.condition.repeat(2, 1)
+        return *features.chunk(2), *self._logits(features, twice).chunk(2)
+
+    def _features(self, pictures: Pictures) -> Tensor:
+        return self.networks.discriminator.features(*pictures)
+
+    def _logits(self, features: Tensor, condition: Tensor | None) -> Tensor:
+        return wide(self.networks.discriminator.logits(features, condition))
+
+    def _seen(self, pictures: Pictures, purpose: str) -> Pictures:
+        settings = self.config.augment
+        if not settings.policy:
+            return pictures
+        numbers = self.batch.draws.uniform(purpose, NUMBERS)
+        how = settings.policy, settings.translation, settings.cutout
+        return tuple(_augmented(p, numbers, *how) for p in pictures)
 
 
 def discriminator_terms(config: Config[Any, Any], networks: Networks, batch: Batch) -> list[Term]:
     """The configured loss on D(x) and D(G(z)), its penalties, and what D believes of each picture,
     as observations.
     """
-    objective, loss = config.objective, LOSSES[config.objective.loss]
-
-    @cache
-    def fake() -> Tensor:
-        with torch.no_grad():  # G is not updated here
-            return networks.generator(*batch.inputs)
-
-    @cache
-    def logits() -> tuple[Tensor, Tensor]:
-        return _logits(config, networks, batch, fake())
-
-    def adversarial() -> Tensor:
-        smoothing = (objective.label_smoothing,) if loss.has_targets else ()
-        return loss.discriminator(*logits(), *smoothing)
-
-    return [
-        Term("adversarial", 1.0, adversarial),
-        *_penalty_terms(config, networks, batch, fake, logits),
-        *_beliefs(loss, logits),
-    ]
+    return discriminator_terms_at(Sight(config, networks, batch, moving_g=False))
 
 
 def generator_terms(config: Config[Any, Any], networks: Networks, batch: Batch) -> list[Term]:
     """The configured loss on D(G(z)), with gradients through D to G."""
-    loss = LOSSES[config.objective.loss]
+    return generator_terms_at(Sight(config, networks, batch, moving_g=True))
+
+
+def discriminator_terms_at(sight: Sight) -> list[Term]:
+    """The same, for a family that asks D for more besides."""
+    objective, loss = sight.config.objective, LOSSES[sight.config.objective.loss]
 
     def adversarial() -> Tensor:
-        fake = networks.generator(*batch.inputs)
-        if loss.is_relativistic or config.objective.joint_batch:
-            on_real, on_fake = _logits(config, networks, batch, fake)
-            return loss.generator(*((on_fake, on_real) if loss.is_relativistic else (on_fake,)))
-        return loss.generator(_judged(networks, _augmented(config, batch, fake, "augment.fake")))
+        smoothing = (objective.label_smoothing,) if loss.has_targets else ()
+        return loss.discriminator(sight.real_logits, sight.fake_logits, *smoothing)
 
-    return [Term("adversarial", 1.0, adversarial)]
+    def auxiliary() -> Tensor:
+        return _misnamed(sight, sight.real_features) + _misnamed(sight, sight.fake_features)
+
+    return [
+        Term("adversarial", 1.0, adversarial),
+        *_if_any(Term("auxiliary", _auxiliary(sight), auxiliary)),
+        *_penalty_terms(sight),
+        *_beliefs(loss, sight),
+    ]
 
 
-def _penalty_terms(
-    config: Config[Any, Any], networks: Networks, batch: Batch, fake: Any, logits: Any
-) -> list[Term]:
+def generator_terms_at(sight: Sight) -> list[Term]:
+    """The same, for a family that asks D for more besides."""
+    objective, loss = sight.config.objective, LOSSES[sight.config.objective.loss]
+
+    def adversarial() -> Tensor:
+        fake = sight.fake_logits
+        return loss.generator(*((fake, sight.real_logits) if loss.is_relativistic else (fake,)))
+
+    def matching() -> Tensor:
+        """|| E f(x) - E f(G(z)) ||^2, Salimans et al. 2016, section 3.1."""
+        real, fake = wide(sight.real_features).mean(0), wide(sight.fake_features).mean(0)
+        return (real - fake).square().sum()
+
+    return [
+        Term("adversarial", 1.0, adversarial),
+        *_if_any(
+            Term("auxiliary", _auxiliary(sight), lambda: _misnamed(sight, sight.fake_features)),
+            Term("feature_matching", objective.feature_matching, matching),
+        ),
+    ]
+
+
+def wide(values: Tensor) -> Tensor:
+    """What losses are computed in: float32 at least."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
+def made_at_all_scales(generator: Any, given: Inputs) -> Pictures:
+    """What G makes, at each resolution that it makes pictures at."""
+    if isinstance(generator, MultiScale):
+        return generator.scales(*given)
+    return (generator(*given),)
+
+
+def _if_any(*terms: Term) -> list[Term]:
+    """What has no weight is neither computed nor logged, like what never was there."""
+    return [term for term in terms if term.weight]
+
+
+def _penalty_terms(sight: Sight) -> list[Term]:
     """The configured penalties on D, on pictures as D sees them."""
-    settings = config.penalty
-    factor = ramp(settings.ramp, batch.draws.images)
+    settings = sight.config.penalty
+    factor = ramp(settings.ramp, sight.batch.draws.images)
     zero, one = penalties.zero_centered, penalties.one_centered
+    every = settings.every
 
-    def judge(pictures: Tensor) -> Tensor:
-        return _judged(networks, pictures)
-
-    @cache
-    def real_seen() -> Tensor:
-        return _augmented(config, batch, batch.real, "augment.real")
-
-    @cache
-    def fake_seen() -> Tensor:
-        # In the real ones' precision: a gradient by a picture is as coarse as the picture.
-        return _augmented(config, batch, fake(), "augment.fake").to(batch.real.dtype)
-
-    def between() -> Tensor:
-        return penalties.between(real_seen(), fake_seen(), batch.draws.uniform("between"))
+    def between() -> Pictures:
+        shares = sight.batch.draws.uniform("between")
+        pairs = zip(sight.real, sight.fake, strict=True)
+        return tuple(penalties.between(real, fake, shares) for real, fake in pairs)
 
     def whole_square() -> Tensor:  # as its authors write it, without R1's half
-        return 2 * zero(judge, between())
+        return 2 * zero(sight.judge, *between())
 
     def consistency() -> Tensor:
-        return penalties.consistency(logits()[0], judge(_changed(batch, real_seen())))
+        return penalties.consistency(sight.real_logits, sight.judge(*sight.changed(sight.real)))
 
     terms = [
-        Term("r1", settings.r1, lambda: zero(judge, real_seen()), settings.every),
-        Term("r2", settings.r2, lambda: zero(judge, fake_seen()), settings.every),
-        Term("one_centered", settings.one_centered, lambda: one(judge, between()), settings.every),
-        Term("zero_centered", settings.zero_centered, whole_square, settings.every),
-        Term("drift", settings.drift, lambda: penalties.drift(logits()[0])),
+        Term("r1", settings.r1, lambda: zero(sight.judge, *sight.real), every),
+        Term("r2", settings.r2, lambda: zero(sight.judge, *sight.fake), every),
+        Term("one_centered", settings.one_centered, lambda: one(sight.judge, *between()), every),
+        Term("zero_centered", settings.zero_centered, whole_square, every),
+        Term("drift", settings.drift, lambda: penalties.drift(sight.real_logits)),
         Term("consistency", settings.consistency, consistency),
     ]
-    # What the ramp has brought to 0 is neither computed nor logged, like what never was there.
-    return [t._replace(weight=t.weight * factor) for t in terms if t.weight * factor]
+    return _if_any(*(t._replace(weight=t.weight * factor) for t in terms))
 
 
-def _beliefs(loss: Loss, logits: Any) -> list[Term]:
+def _auxiliary(sight: Sight) -> float:
+    return sight.config.condition.auxiliary if sight.config.condition.size else 0.0
+
+
+def _misnamed(sight: Sight, features: Tensor) -> Tensor:
+    classes = len(sight.config.condition.classes)
+    return sight.networks.discriminator.misnamed(features, sight.condition, classes)
+
+
+def _beliefs(loss: Loss, sight: Sight) -> list[Term]:
     """What D answers, for the log: its logits squashed; of one picture of a pair beside the other
     where the game is relativistic.
     """
     if loss.is_relativistic:
         return [
-            Term("probability_real", 0.0, lambda: _sure(*logits()).mean()),
-            Term("probability_fake", 0.0, lambda: 1 - _sure(*logits()).mean()),
+            Term("probability_real", 0.0, lambda: _sure(sight).mean()),
+            Term("probability_fake", 0.0, lambda: 1 - _sure(sight).mean()),
         ]
     return [
-        Term("probability_real", 0.0, lambda: logits()[0].detach().sigmoid().mean()),
-        Term("probability_fake", 0.0, lambda: logits()[1].detach().sigmoid().mean()),
+        Term("probability_real", 0.0, lambda: sight.real_logits.detach().sigmoid().mean()),
+        Term("probability_fake", 0.0, lambda: sight.fake_logits.detach().sigmoid().mean()),
     ]
 
 
-def _sure(real: Tensor, fake: Tensor) -> Tensor:
+def _sure(sight: Sight) -> Tensor:
     """How probable D finds it that the real one of a pair is the real one."""
-    return (real.detach() - fake.detach()).sigmoid()
+    return (sight.real_logits.detach() - sight.fake_logits.detach()).sigmoid()
 
 
-def _logits(
-    config: Config[Any, Any], networks: Networks, batch: Batch, fake: Tensor
-) -> tuple[Tensor, Tensor]:
-    """D's answers on the batch's real pictures and on `fake`, both augmented."""
-    real = _augmented(config, batch, batch.real, "augment.real")
-    fake = _augmented(config, batch, fake, "augment.fake")
-    if config.objective.joint_batch:
-        on_real, on_fake = _judged(networks, torch.cat([real, fake.to(real.dtype)])).chunk(2)
-        return on_real, on_fake
-    # One after the other: batch norm normalises each with its own statistics.
-    return _judged(networks, real), _judged(networks, fake)
-
-
-def _judged(networks: Networks, pictures: Tensor) -> Tensor:
-    logits = networks.discriminator(pictures)
-    return logits if logits.dtype == torch.float64 else logits.float()
-
-
-def _augmented(config: Config[Any, Any], batch: Batch, pictures: Tensor, purpose: str) -> Tensor:
-    settings = config.augment
-    if not settings.policy:
-        return pictures
-    numbers = batch.draws.uniform(purpose, NUMBERS)
+def _augmented(pictures: Tensor, numbers: Tensor, policy: Any, *how: float) -> Tensor:
     with torch.autocast(pictures.device.type, enabled=False):
         # Shifting by whole pixels is exact; in bf16 it would round the picture a second time.
-        whole = pictures if pictures.dtype == torch.float64 else pictures.float()
-        return augment(whole, numbers, settings.policy, settings.translation, settings.cutout)
-
-
-def _changed(batch: Batch, pictures: Tensor) -> Tensor:
-    """Shifted a little, and every other one mirrored, for the consistency of D."""
-    numbers = batch.draws.uniform("consistency", NUMBERS)
-    mirrored = (batch.draws.uniform("consistency.mirror") < 0.5)[:, None, None, None]
-    turned = torch.where(mirrored, pictures.flip(3), pictures)
-    with torch.autocast(pictures.device.type, enabled=False):  # as in `_augmented`
-        return augment(turned, numbers, ("translation",), CHANGE)
+        return augment(wide(pictures), numbers, policy, *how)

@@ -13,18 +13,23 @@ For 64x64 RGB pictures, latent 100 and width 64, G has 3,576,704 parameters and 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
 
-from morelike.config import Config, Section
-from morelike.models.adversarial import discriminator_terms, generator_terms
-from morelike.models.family import Inputs, Networks
-from morelike.rng import Draws
+from morelike.config import ConditionConfig, Config, Section
+from morelike.models.adversarial import discriminator_terms, generator_terms, inputs
+from morelike.models.discriminator import Discriminator
+from morelike.models.family import Networks
+from morelike.models.layers import (
+    ConditionalBatchNorm2d,
+    ConditionalSequential,
+    Joined,
+    MinibatchStandardDeviation,
+)
 
 __all__ = [
-    "Discriminator",
     "DiscriminatorConfig",
     "Generator",
     "GeneratorConfig",
@@ -45,85 +50,105 @@ class GeneratorConfig(Section):
 
 
 class DiscriminatorConfig(Section):
-    """The discriminator's size."""
+    """The discriminator's size, and what it is kept in check with."""
 
     width: Annotated[int, Field(ge=1, le=1024)] = 64
     """Feature maps of the first layer; each layer after it has twice as many."""
+    norm: Literal["batch", "spectral", "none"] = "batch"
+    """Batch norm, as the paper has it; or, in its place, spectral normalisation of all weights
+    (Miyato et al. 2018) or nothing."""
+    minibatch_stddev: bool = False
+    """Append how much pictures differ, before the last layer (Karras et al. 2018)."""
+    minibatch_discrimination: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Append as many measures of how close the others are, at the end (Salimans et al. 2016)."""
 
 
-class Generator(nn.Sequential):
-    """z (B, latent), standard normal -> pictures (B, *shape) in [-1, 1].
+class Generator(ConditionalSequential):
+    """z (B, latent), standard normal, and a condition (B, K) if there is one -> pictures
+    (B, *shape) in [-1, 1].
 
     A map of 4 on its shorter side from z, then one doubling a layer: 4, 8, ... the picture.
     """
 
-    def __init__(self, shape: tuple[int, int, int], width: int, latent: int) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], width: int, latent: int, condition: ConditionConfig
+    ) -> None:
+        joined = condition.size if condition.generator == "input" else 0
+        by_norm = condition.size - joined
+
+        def norm(maps: int) -> nn.Module:
+            return ConditionalBatchNorm2d(maps, by_norm) if by_norm else nn.BatchNorm2d(maps)
+
         channels, *size = shape
         doublings = int(math.log2(min(size))) - 2
         first = (size[0] >> doublings, size[1] >> doublings)
         wide = width * 2 ** (doublings - 1)
         layers: list[nn.Module] = [
-            nn.Unflatten(1, (latent, 1, 1)),
-            nn.ConvTranspose2d(latent, wide, first, 1, 0, bias=False),
-            nn.BatchNorm2d(wide),
+            *([Joined()] if joined else []),
+            nn.Unflatten(1, (latent + joined, 1, 1)),
+            nn.ConvTranspose2d(latent + joined, wide, first, 1, 0, bias=False),
+            norm(wide),
             nn.ReLU(inplace=True),
         ]
         for _ in range(doublings - 1):
             layers += [
                 nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(wide // 2),
+                norm(wide // 2),
                 nn.ReLU(inplace=True),
             ]
             wide //= 2
         layers += [nn.ConvTranspose2d(wide, channels, 4, 2, 1, bias=False), nn.Tanh()]
         super().__init__(*layers)
-        self.apply(_initialise)
 
 
-class Discriminator(nn.Sequential):
-    """Pictures (B, *shape) in [-1, 1] -> logits (B,).
+def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.Sequential, int]:
+    """Pictures (B, *shape) in [-1, 1] -> features (B, F), and F.
 
-    One halving a layer down to 4 on the shorter side, then one convolution to a single number.
+    One halving a layer down to 4 on the shorter side; the features are what is there then, at each
+    place, so that the logit, linear in them, is the paper's last convolution.
     """
-
-    def __init__(self, shape: tuple[int, int, int], width: int) -> None:
-        channels, *size = shape
-        halvings = int(math.log2(min(size))) - 2
-        last = (size[0] >> halvings, size[1] >> halvings)
-        layers: list[nn.Module] = [
-            nn.Conv2d(channels, width, 4, 2, 1, bias=False),
-            nn.LeakyReLU(0.2, inplace=True),
-        ]
-        for _ in range(halvings - 1):
-            layers += [
-                nn.Conv2d(width, width * 2, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(width * 2),
-                nn.LeakyReLU(0.2, inplace=True),
-            ]
-            width *= 2
-        layers += [nn.Conv2d(width, 1, last, 1, 0, bias=False), nn.Flatten(0)]
-        super().__init__(*layers)
-        self.apply(_initialise)
+    channels, *size = shape
+    halvings = int(math.log2(min(size))) - 2
+    width, places = config.width, (size[0] >> halvings) * (size[1] >> halvings)
+    layers: list[nn.Module] = [
+        nn.Conv2d(channels, width, 4, 2, 1, bias=False),
+        nn.LeakyReLU(0.2, inplace=True),
+    ]
+    for _ in range(halvings - 1):
+        normed = [nn.BatchNorm2d(width * 2)] if config.norm == "batch" else []
+        layers += [nn.Conv2d(width, width * 2, 4, 2, 1, bias=False), *normed]
+        layers.append(nn.LeakyReLU(0.2, inplace=True))
+        width *= 2
+    if config.minibatch_stddev:
+        layers.append(MinibatchStandardDeviation())
+        width += 1
+    return nn.Sequential(*layers, nn.Flatten()), width * places
 
 
-def _initialise(layer: nn.Module) -> None:
+def initialise(network: nn.Module) -> None:
+    """Draw all weights as the authors do."""
+    network.apply(_initialise_layer)
+
+
+def _initialise_layer(layer: nn.Module) -> None:
     # Batch norm's gains are N(1, 0.02), as in the authors' code; the paper names only the weights.
-    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(layer.weight, 0.0, 0.02)
-    elif isinstance(layer, nn.BatchNorm2d):
+    elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
         nn.init.normal_(layer.weight, 1.0, 0.02)
         nn.init.zeros_(layer.bias)
 
 
 def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
     """Both networks for the configured shape of the pictures."""
-    shape, generator = config.data.shape, config.generator
-    return Networks(
-        Generator(shape, generator.width, generator.latent),
-        Discriminator(shape, config.discriminator.width),
+    shape, generator, settings = config.data.shape, config.generator, config.discriminator
+    made = Generator(shape, generator.width, generator.latent, config.condition)
+    initialise(made)
+    judging = Discriminator(
+        *trunk(shape, settings),
+        config,
+        initialise,
+        discrimination=settings.minibatch_discrimination,
+        spectral_norm=settings.norm == "spectral",
     )
-
-
-def inputs(config: Config[GeneratorConfig, Any], draws: Draws) -> Inputs:
-    """The latents z ~ N(0, 1), (count, latent)."""
-    return (draws.normal("latents", config.generator.latent),)
+    return Networks(made, judging)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -20,7 +20,17 @@ class Networks(NamedTuple):
     """The two players."""
 
     generator: nn.Module
-    discriminator: nn.Module
+    discriminator: Any
+    """What the family's own terms ask of it; `models.discriminator.Discriminator` for most."""
+
+
+@runtime_checkable
+class MultiScale(Protocol):
+    """A generator that also gives its pictures at each resolution on the way."""
+
+    def scales(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """(B, C, H, W) in [-1, 1] for each resolution, the smallest first."""
+        ...
 
 
 Inputs = tuple[Tensor, ...]
@@ -37,6 +47,9 @@ class Batch:
     """What the generator is fed, for B pictures."""
     draws: Draws
     """Random numbers of this update, for B pictures."""
+    condition: Tensor | None = None
+    """(B, K), what each real picture shows (`conditions.py`); the generated ones are made for the
+    same."""
 
 
 class Term(NamedTuple):
@@ -70,8 +83,10 @@ class Family(Protocol):
         """1. Build the networks for this data, initialised from torch's global generator."""
         ...
 
-    def inputs(self, config: Config[Any, Any], draws: Draws) -> Inputs:
-        """2. Draw what the generator is fed for `draws.count` pictures."""
+    def inputs(
+        self, config: Config[Any, Any], draws: Draws, condition: Tensor | None = None
+    ) -> Inputs:
+        """2. Draw what the generator is fed for `draws.count` pictures, of these conditions."""
         ...
 
     def discriminator_terms(

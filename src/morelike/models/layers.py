@@ -1,4 +1,6 @@
-"""Layers that several families share: spectral normalisation, and what lets D see a whole batch."""
+"""Layers that several families share: spectral normalisation, what lets D see a whole batch, and
+how G is told its condition.
+"""
 
 from __future__ import annotations
 
@@ -123,3 +125,49 @@ class MinibatchDiscrimination(nn.Module):
             distances = (matrices[:, None] - matrices[None]).abs().sum(3)
             closeness = torch.exp(-distances).sum(1)
         return torch.cat([features, closeness.to(features.dtype)], 1)
+
+
+class Conditioned(nn.Module):
+    """A layer that is given the condition (B, K) beside its input; None where there is none."""
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """What the layer makes of x."""
+        raise NotImplementedError
+
+
+class ConditionalSequential(nn.Sequential):
+    """Layers one after the other; those that are conditioned are given the condition too."""
+
+    def forward(self, input: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The last layer's output."""
+        x = input
+        for layer in self:
+            x = layer(x, condition) if isinstance(layer, Conditioned) else layer(x)
+        return x
+
+
+class Joined(Conditioned):
+    """(B, A) and the condition (B, K) -> (B, A + K) (Mirza & Osindero 2014)."""
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Both beside each other."""
+        assert condition is not None
+        return torch.cat([x, condition.to(x.dtype)], 1)
+
+
+class ConditionalBatchNorm2d(Conditioned):
+    """Batch norm whose gains and shifts depend linearly on the condition (Dumoulin et al. 2017,
+    eq. 5): (1 + A y) * normalised(x) + B y, with A and B beginning at 0.
+    """
+
+    def __init__(self, maps: int, size: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(maps, affine=False)
+        self.gain = nn.Parameter(torch.zeros(size, maps))
+        self.shift = nn.Parameter(torch.zeros(size, maps))
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The normalised maps, scaled and shifted."""
+        assert condition is not None
+        gain, shift = ((condition @ w)[:, :, None, None] for w in (self.gain, self.shift))
+        return (1 + gain) * self.norm(x) + shift

@@ -14,19 +14,19 @@ Weights are drawn as Glorot & Bengio 2010, eq. 16, uniform; biases begin at 0.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import nn
 
 from morelike.config import Config, Section
-from morelike.models.adversarial import discriminator_terms, generator_terms
-from morelike.models.family import Inputs, Networks
-from morelike.models.layers import spectrally_normalised
-from morelike.rng import Draws
+from morelike.errors import UserError
+from morelike.models.adversarial import discriminator_terms, generator_terms, inputs
+from morelike.models.discriminator import Discriminator
+from morelike.models.family import Networks
+from morelike.models.layers import ConditionalSequential, Joined
 
 __all__ = [
-    "Discriminator",
     "DiscriminatorConfig",
     "Generator",
     "GeneratorConfig",
@@ -61,14 +61,20 @@ class DiscriminatorConfig(Section):
     """Hidden layers."""
     spectral_norm: bool = False
     """Spectral normalisation of each layer (Miyato et al. 2018)."""
+    minibatch_discrimination: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Append as many measures of how close the others are, at the end (Salimans et al. 2016)."""
 
 
-class Generator(nn.Sequential):
-    """z (B, latent), standard normal -> pictures (B, *shape) in [-1, 1], or unbounded points."""
+class Generator(ConditionalSequential):
+    """z (B, latent), standard normal, and a condition (B, K) if there is one -> pictures
+    (B, *shape) in [-1, 1], or unbounded points.
+    """
 
-    def __init__(self, shape: tuple[int, int, int], config: GeneratorConfig) -> None:
-        layers: list[nn.Module] = []
-        units = config.latent
+    def __init__(
+        self, shape: tuple[int, int, int], config: GeneratorConfig, condition: int
+    ) -> None:
+        layers: list[nn.Module] = [Joined()] if condition else []
+        units = config.latent + condition
         for _ in range(config.layers):
             # Batch norm has a shift of its own.
             layers.append(nn.Linear(units, config.width, bias=not config.batch_norm))
@@ -80,31 +86,28 @@ class Generator(nn.Sequential):
         if shape[1:] != (1, 1):
             layers.append(nn.Tanh())
         super().__init__(*layers)
-        self.apply(_initialise)
 
 
-class Discriminator(nn.Sequential):
-    """Pictures or points (B, *shape) -> logits (B,)."""
-
-    def __init__(self, shape: tuple[int, int, int], config: DiscriminatorConfig) -> None:
-        layers: list[nn.Module] = [nn.Flatten()]
-        units = math.prod(shape)
-        for _ in range(config.layers):
-            layers += [nn.Linear(units, config.width), _activation("leaky_relu")]
-            units = config.width
-        # No bias: it would move all logits alike, to which half of the losses are blind.
-        layers += [nn.Linear(units, 1, bias=False), nn.Flatten(0)]
-        super().__init__(*layers)
-        self.apply(_initialise)
-        if config.spectral_norm:
-            spectrally_normalised(self)
+def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.Sequential, int]:
+    """Pictures or points (B, *shape) -> features (B, F), and F: the last hidden layer."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    units = math.prod(shape)
+    for _ in range(config.layers):
+        layers += [nn.Linear(units, config.width), _activation("leaky_relu")]
+        units = config.width
+    return nn.Sequential(*layers), units
 
 
 def _activation(name: str) -> nn.Module:
     return nn.ReLU(inplace=True) if name == "relu" else nn.LeakyReLU(0.2, inplace=True)
 
 
-def _initialise(layer: nn.Module) -> None:
+def initialise(network: nn.Module) -> None:
+    """Draw all weights, as said above."""
+    network.apply(_initialise_layer)
+
+
+def _initialise_layer(layer: nn.Module) -> None:
     if isinstance(layer, nn.Linear):
         nn.init.xavier_uniform_(layer.weight)
         if layer.bias is not None:
@@ -112,11 +115,21 @@ def _initialise(layer: nn.Module) -> None:
 
 
 def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
-    """Both networks for the configured shape of the pictures or points."""
-    shape = config.data.shape
-    return Networks(Generator(shape, config.generator), Discriminator(shape, config.discriminator))
+    """Both networks for the configured shape of the pictures or points.
 
-
-def inputs(config: Config[GeneratorConfig, Any], draws: Draws) -> Inputs:
-    """The latents z ~ N(0, 1), (count, latent)."""
-    return (draws.normal("latents", config.generator.latent),)
+    Raises:
+        UserError: if the condition is to enter by a norm that there is not.
+    """
+    shape, settings, condition = config.data.shape, config.discriminator, config.condition
+    if condition.size and condition.generator == "norm":
+        raise UserError("mlp takes its condition as input only; set condition.generator=input.")
+    generator = Generator(shape, config.generator, condition.size)
+    initialise(generator)
+    judging = Discriminator(
+        *trunk(shape, settings),
+        config,
+        initialise,
+        discrimination=settings.minibatch_discrimination,
+        spectral_norm=settings.spectral_norm,
+    )
+    return Networks(generator, judging)

@@ -23,24 +23,26 @@ code of both papers.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from morelike.config import Config, Section
+from morelike.config import ConditionConfig, Config, Section
 from morelike.errors import UserError
-from morelike.models.adversarial import discriminator_terms, generator_terms
-from morelike.models.family import Inputs, Networks
+from morelike.models.adversarial import discriminator_terms, generator_terms, inputs
+from morelike.models.discriminator import Discriminator
+from morelike.models.family import Networks
 from morelike.models.layers import (
-    MinibatchDiscrimination,
+    ConditionalBatchNorm2d,
+    ConditionalSequential,
+    Conditioned,
+    Joined,
     MinibatchStandardDeviation,
-    spectrally_normalised,
 )
-from morelike.rng import Draws
 
 __all__ = [
-    "Discriminator",
     "DiscriminatorConfig",
     "Generator",
     "GeneratorConfig",
@@ -87,70 +89,66 @@ class DiscriminatorConfig(Section):
     """Append as many measures of how close the others are, at the end (Salimans et al. 2016)."""
 
 
-class Generator(nn.Sequential):
-    """z (B, latent), standard normal -> pictures (B, *shape) in [-1, 1].
+class Generator(ConditionalSequential):
+    """z (B, latent), standard normal, and a condition (B, K) if there is one -> pictures
+    (B, *shape) in [-1, 1].
 
     A map of 4 on its shorter side from z, then one doubling a block: 4, 8, ... the picture.
     """
 
-    def __init__(self, shape: tuple[int, int, int], config: GeneratorConfig) -> None:
+    def __init__(
+        self, shape: tuple[int, int, int], config: GeneratorConfig, condition: ConditionConfig
+    ) -> None:
         channels, *size = shape
         doublings = int(math.log2(min(size))) - 2
         first = (size[0] >> doublings, size[1] >> doublings)
         outs = _widths(config.width, config.growth, doublings)[::-1]
         ins = [outs[0], *outs[:-1]]
+        joined = condition.size if condition.generator == "input" else 0
+        norm = _norm(config.batch_norm, condition.size - joined)
         super().__init__(
-            nn.Linear(config.latent, outs[0] * math.prod(first)),
+            *([Joined()] if joined else []),
+            nn.Linear(config.latent + joined, outs[0] * math.prod(first)),
             nn.Unflatten(1, (outs[0], *first)),
-            *(_doubling(i, o, config.batch_norm) for i, o in zip(ins, outs, strict=True)),
-            *([nn.BatchNorm2d(outs[-1])] if config.batch_norm else []),
+            *(_doubling(i, o, norm) for i, o in zip(ins, outs, strict=True)),
+            *norm(outs[-1]),
             nn.ReLU(),
             nn.Conv2d(outs[-1], channels, 3, padding=1),
             nn.Tanh(),
         )
-        _initialise(self)
+        initialise(self)
 
 
-class Discriminator(nn.Sequential):
-    """Pictures (B, *shape) in [-1, 1] -> logits (B,)."""
-
-    def __init__(self, shape: tuple[int, int, int], config: DiscriminatorConfig) -> None:
-        channels, *size = shape
-        halvings = int(math.log2(min(size) // config.smallest))
-        maps, *more = _widths(config.width, config.growth, halvings)
-        layer_norm = config.norm == "layer"
-        layers: list[nn.Module] = [_first(channels, maps)]
-        for wider in more:
-            layers.append(_halving(maps, wider, layer_norm))
-            maps = wider
-        deviation = int(config.minibatch_stddev)
-        if deviation:
-            layers.append(MinibatchStandardDeviation())
-        for _ in range(config.level_blocks):
-            layers.append(_level(maps + deviation, maps, layer_norm))
-            deviation = 0
-        features = maps + deviation
-        layers += [nn.ReLU(), _SumOverPlaces()]
-        if config.minibatch_discrimination:
-            layers.append(MinibatchDiscrimination(features, config.minibatch_discrimination))
-            features += config.minibatch_discrimination
-        # No bias: it would move all logits alike, to which half of the losses are blind.
-        super().__init__(*layers, nn.Linear(features, 1, bias=False), nn.Flatten(0))
-        _initialise(self)
-        if config.norm == "spectral":
-            spectrally_normalised(self)
+def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.Sequential, int]:
+    """Pictures (B, *shape) in [-1, 1] -> features (B, F), and F: the sum over all places."""
+    channels, *size = shape
+    halvings = int(math.log2(min(size) // config.smallest))
+    maps, *more = _widths(config.width, config.growth, halvings)
+    layer_norm = config.norm == "layer"
+    layers: list[nn.Module] = [_first(channels, maps)]
+    for wider in more:
+        layers.append(_halving(maps, wider, layer_norm))
+        maps = wider
+    deviation = int(config.minibatch_stddev)
+    if deviation:
+        layers.append(MinibatchStandardDeviation())
+    for _ in range(config.level_blocks):
+        layers.append(_level(maps + deviation, maps, layer_norm))
+        deviation = 0
+    return nn.Sequential(*layers, nn.ReLU(), _SumOverPlaces()), maps + deviation
 
 
-class Residual(nn.Module):
+class Residual(Conditioned):
     """x -> main(x) + shortcut(x)."""
 
     def __init__(self, main: nn.Sequential, shortcut: nn.Sequential) -> None:
         super().__init__()
         self.main, self.shortcut = main, shortcut
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """The sum of both ways."""
-        return self.main(x) + self.shortcut(x)
+        conditioned = isinstance(self.main, ConditionalSequential)
+        return (self.main(x, condition) if conditioned else self.main(x)) + self.shortcut(x)
 
 
 class _SumOverPlaces(nn.Module):
@@ -163,20 +161,30 @@ def _widths(width: int, growth: int, count: int) -> list[int]:
     return [width * min(growth**i, WIDEST) for i in range(count)]
 
 
-def _doubling(ins: int, outs: int, batch_norm: bool) -> Residual:
-    # What a bias would add in a block, the next batch norms take away again.
-    def norm(maps: int) -> list[nn.Module]:
-        return [nn.BatchNorm2d(maps)] if batch_norm else []
+Norm = Callable[[int], list[nn.Module]]
+"""What comes before a ReLU on so many maps: one layer or none."""
 
+
+def _norm(batch_norm: bool, condition: int) -> Norm:
+    if not batch_norm:
+        return lambda maps: []
+    if condition:
+        return lambda maps: [ConditionalBatchNorm2d(maps, condition)]
+    return lambda maps: [nn.BatchNorm2d(maps)]
+
+
+def _doubling(ins: int, outs: int, norm: Norm) -> Residual:
+    # What a bias would add in a block, the next batch norms take away again.
+    bias = not norm(1)
     return Residual(
-        nn.Sequential(
+        ConditionalSequential(
             *norm(ins),
             nn.ReLU(),
             nn.Upsample(scale_factor=2),
-            _three(ins, outs, bias=not batch_norm),
+            _three(ins, outs, bias=bias),
             *norm(outs),
             nn.ReLU(inplace=True),
-            _three(outs, outs, bias=not batch_norm),
+            _three(outs, outs, bias=bias),
         ),
         # Repeating pixels after the 1x1 convolution gives the same as before it, for a quarter.
         nn.Sequential(_one(ins, outs), nn.Upsample(scale_factor=2)),
@@ -228,7 +236,8 @@ def _one(ins: int, outs: int) -> nn.Conv2d:
     return nn.Conv2d(ins, outs, 1, bias=False)
 
 
-def _initialise(network: nn.Module) -> None:
+def initialise(network: nn.Module) -> None:
+    """Draw all weights, as said above."""
     in_main = {
         layer
         for block in network.modules()
@@ -247,7 +256,8 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
     """Both networks for the configured shape of the pictures.
 
     Raises:
-        UserError: if they are too small to be halved down to `discriminator.smallest`.
+        UserError: if they are too small to be halved down to `discriminator.smallest`, or if the
+            condition is to enter by a norm that there is not.
     """
     shape = config.data.shape
     if min(shape[1:]) < 16:
@@ -255,9 +265,17 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
             "the networks of resnet are for pictures of 16 pixels and more; take the family mlp "
             "for points and smaller pictures."
         )
-    return Networks(Generator(shape, config.generator), Discriminator(shape, config.discriminator))
-
-
-def inputs(config: Config[GeneratorConfig, Any], draws: Draws) -> Inputs:
-    """The latents z ~ N(0, 1), (count, latent)."""
-    return (draws.normal("latents", config.generator.latent),)
+    settings, condition = config.discriminator, config.condition
+    if condition.size and condition.generator == "norm" and not config.generator.batch_norm:
+        raise UserError(
+            "without batch norm the generator can be told its condition as input only; set "
+            "condition.generator=input, or generator.batch_norm=true."
+        )
+    judging = Discriminator(
+        *trunk(shape, settings),
+        config,
+        initialise,
+        discrimination=settings.minibatch_discrimination,
+        spectral_norm=settings.norm == "spectral",
+    )
+    return Networks(Generator(shape, config.generator, condition), judging)

@@ -1,4 +1,4 @@
-"""Batches of real pictures on the training device."""
+"""Batches of real pictures, and what they show, on the training device."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from morelike.conditions import encoded
 from morelike.config import Config
 from morelike.data import Dataset
 from morelike.data.sampler import indices
@@ -31,6 +32,8 @@ class Feed:
         self._resident: Tensor | None = None
         if size <= _room(device):
             self._resident = torch.from_numpy(self._images[self._train]).to(device)
+        shown = [dataset.manifest[i] for i in self._train] if config.condition.size else []
+        self._conditions = torch.from_numpy(encoded(config.condition, shown)).to(device)
 
     def __len__(self) -> int:
         return len(self._train)
@@ -48,6 +51,13 @@ class Feed:
         flipped = (draws.uniform("mirror") < 0.5)[:, None, None, None]
         mirrored = torch.where(flipped, pictures.flip(3), pictures)
         return mirrored.contiguous(memory_format=torch.channels_last)
+
+    def condition(self, start: int, draws: StepDraws) -> Tensor:
+        """What the pictures of `batch` show: (draws.count, K), with K = 0 where nobody asks."""
+        if not self._conditions.shape[1]:
+            return self._conditions.new_zeros((draws.count, 0), dtype=draws.dtype)
+        chosen = indices(len(self), start, draws.batch, self.seed)[draws.start : draws.stop]
+        return self._conditions[torch.from_numpy(chosen).to(self.device)].to(draws.dtype)
 
     def _take(self, chosen: np.ndarray) -> Tensor:
         if self._resident is not None:

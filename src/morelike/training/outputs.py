@@ -6,19 +6,24 @@ import json
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from morelike import files, pictures, plots
 from morelike.checkpoint import Checkpoint, save_tensors
+from morelike.config import ConditionConfig
+from morelike.models.family import MultiScale
 from morelike.rng import rng
 from morelike.runs import Run
-from morelike.sampling import LICENCE_NOTE, generate
+from morelike.sampling import LICENCE_NOTE, Wish, drawn_inputs, generate
 from morelike.training.schedule import is_frame, is_milestone
 from morelike.training.session import Session
 
 GRID = range(64)
 FRAME = range(24)
 FRAME_COLUMNS = 6
+COLUMNS, MOST_ROWS = range(8), 16
+"""Of the sheets that show the same seeds in several ways."""
 
 
 def show(session: Session) -> None:
@@ -40,11 +45,49 @@ def save_milestone(session: Session) -> None:
         "raw": pictures.grid(_draw(session, state.networks.generator, GRID)),
         "real-and-fake": pictures.beside(pictures.grid(real), pictures.grid(averaged)),
     }
+    if session.config.condition.size:
+        sheets["by-condition"] = _by_condition(session)
+    if isinstance(state.ema, MultiScale):
+        sheets["scales"] = _scales(session, state.ema)
     run.samples.mkdir(exist_ok=True)
     for name, sheet in sheets.items():
         notes = {"Software": "morelike", "run": run.name, "images": str(state.images)}
         pictures.write_png(run.samples / f"step-{session.step:07d}-{name}.png", sheet, notes)
         session.picture(name, sheet)
+
+
+def _by_condition(session: Session) -> np.ndarray:
+    """The same seeds, one a column, for each label or each step of an attribute, one a row."""
+    rows = [
+        _draw(session, session.state.ema, COLUMNS, wish)
+        for wish in _wishes(session.config.condition)
+    ]
+    return pictures.grid(np.concatenate(rows), columns=len(COLUMNS))
+
+
+def _wishes(condition: ConditionConfig) -> list[Wish]:
+    """One for each label, and some along each attribute's range."""
+    labels = [Wish(labels={name: 1.0}) for name in [*condition.classes][:MOST_ROWS]]
+    steps = [
+        Wish(attributes={name: low + share * (high - low)})
+        for name, (low, high) in condition.ranges.items()
+        for share in np.linspace(0, 1, 5)
+    ]
+    return labels + steps[:MOST_ROWS]
+
+
+@torch.no_grad()
+def _scales(session: Session, generator: MultiScale) -> np.ndarray:
+    """The same seeds, one a column, at each resolution on the way, one a row, all drawn as large as
+    the last.
+    """
+    ((inputs, count),) = drawn_inputs(session.config, COLUMNS, session.state.device, Wish())
+    height, width = session.config.data.size
+    rows = []
+    for made in generator.scales(*inputs):
+        small = pictures.to_uint8(made)[:count]
+        rows.append(small.repeat(height // small.shape[1], 1).repeat(width // small.shape[2], 2))
+    return pictures.grid(np.concatenate(rows), columns=len(COLUMNS))
 
 
 def save_frame(session: Session) -> None:
@@ -55,8 +98,13 @@ def save_frame(session: Session) -> None:
     pictures.write_png(folder / f"{session.step:07d}.png", sheet)
 
 
-def _draw(session: Session, network: nn.Module, seeds: range) -> np.ndarray:
-    made = generate(session.config, network, seeds, session.state.device)
+def _draw(
+    session: Session,
+    network: nn.Module,
+    seeds: range,
+    wish: Wish = Wish(),  # noqa: B008
+) -> np.ndarray:
+    made = generate(session.config, network, seeds, session.state.device, wish)
     return np.concatenate(list(made))
 
 
@@ -96,7 +144,7 @@ trained with morelike \
 - Trained on {len(split["train"])} pictures ({len(split["held_out"])} more held out) of a set with
   digest `{data["digest"]}`, for {checkpoint.images:,} pictures shown.
 - Weights: the running average (EMA) of the generator at that moment.
-
+{_asked(stored["condition"])}
 Use it with `morelike sample THIS_FOLDER --seeds 0-63 --grid grid.png`, or in Python:
 `morelike.load("THIS_FOLDER").sample(seeds=range(64))`.
 
@@ -105,3 +153,13 @@ with others. Look at them beside the training pictures before you share it.
 
 Licence: {LICENCE_NOTE}
 """
+
+
+def _asked(condition: dict[str, Any]) -> str:
+    """What it can be asked for by name."""
+    lines = []
+    if condition["classes"]:
+        lines.append(f"- Labels (`--label`): {', '.join(condition['classes'])}.")
+    for name, (low, high) in condition["ranges"].items():
+        lines.append(f"- Attribute (`--attribute {name}=VALUE`): {low:g} to {high:g}.")
+    return "".join(f"{line}\n" for line in lines)

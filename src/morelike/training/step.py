@@ -158,8 +158,9 @@ def _parts(
             state.device,
             state.dtype,
         )
-        real = feed.batch(shown, draws)
-        yield Batch(real, family.inputs(config, draws), draws)
+        condition = feed.condition(shown, draws)
+        inputs = family.inputs(config, draws, condition)
+        yield Batch(feed.batch(shown, draws), inputs, draws, condition)
 
 
 def _precision(config: Config[Any, Any], state: State) -> AbstractContextManager[object]:

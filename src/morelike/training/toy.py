@@ -81,6 +81,10 @@ class PointFeed:
         chosen = torch.from_numpy(whole[draws.start : draws.stop]).to(self.device, draws.dtype)
         return chosen[:, :, None, None]
 
+    def condition(self, start: int, draws: StepDraws) -> Tensor:
+        """Nothing, of each point: (draws.count, 0)."""
+        return torch.zeros(draws.count, 0, device=self.device, dtype=draws.dtype)
+
 
 class Choice(NamedTuple):
     """Settings that are good for an objective, and how many steps they need."""
