@@ -130,7 +130,7 @@ def settle(
     if resumed is not None:
         check_fits(resumed, config, dataset)
     settings = chosen.name if chosen else None
-    name = chosen.name if chosen and recipe else f"{short_name(dataset.source)}-{settings}"
+    name = chosen.name if chosen and recipe else f"{short_name(dataset.source)}-{config.family}"
     return Job(config, dataset, name, settings, resumed)
 
 

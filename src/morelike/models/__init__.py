@@ -70,6 +70,7 @@ def check_playable(config: Config[Any, Any]) -> None:
         raise UserError(
             f"the discriminator of {config.family} has batch norm, by which a picture's logit "
             "depends on all others in its batch, so a penalty on the gradient of single pictures "
-            "(r1, r2, one_centered, zero_centered) means nothing; take a family without it, such "
-            "as resnet, or set these penalties to 0."
+            "(r1, r2, one_centered, zero_centered) means nothing; take a discriminator without "
+            "it, such as resnet's, or dcgan's with discriminator.norm=spectral, or set these "
+            "penalties to 0."
         )
