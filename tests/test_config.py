@@ -167,7 +167,9 @@ RANGES += [
     ("name", "value"), [(name, value) for name, good, _ in RANGES for value in good]
 )
 def test_values_in_range_are_kept(name: str, value: Any) -> None:
-    kept = flatten(configure(nested(name, value)).model_dump(mode="json"))[name]
+    section, _, key = name.rpartition(".")
+    ends = nested(f"{section}.images", 10) if section in RAMPS and key == "to" else {}
+    kept = flatten(configure(merge(ends, nested(name, value))).model_dump(mode="json"))[name]
     assert kept == value
     assert type(kept) is type(value) or isinstance(kept, float)
 
@@ -203,6 +205,10 @@ def test_sizes_that_cannot_be_doubled_to_are_refused(height: int, width: int) ->
     text = complaint({"data": {"resolution": height, "width": width}})
     assert "data.resolution" in text
     assert str(width) in text
+
+
+def test_a_ramp_needs_an_end() -> None:
+    assert "never reached without images" in complaint({"penalty": {"ramp": {"to": 0.5}}})
 
 
 def test_a_discriminator_that_never_learns_of_the_condition_is_refused() -> None:

@@ -200,10 +200,16 @@ class Ramp(Section):
 
     to: Annotated[float, Field(ge=0)] = 1.0
     images: Annotated[int, Field(ge=1)] | None = None
-    """Pictures shown until it is there; without, nothing moves."""
+    """Pictures shown until it is there."""
     start: Annotated[int, Field(ge=0)] = 0
     """Pictures shown before it begins to move."""
     shape: Literal["linear", "cosine"] = "linear"
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Ramp:
+        if self.to != 1 and self.images is None:
+            raise ValueError(f"to = {self.to:g} is never reached without images; give them too")
+        return self
 
 
 class PenaltyConfig(Section):

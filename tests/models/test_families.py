@@ -14,7 +14,18 @@ from morelike.conditions import drawn
 from morelike.config import RESOLUTIONS, Config, merge
 from morelike.devices import autocast
 from morelike.errors import UserError
-from morelike.models import Batch, Family, Networks, Term, configure, families, family
+from morelike.losses import LOSSES
+from morelike.models import (
+    Batch,
+    Family,
+    Networks,
+    Term,
+    check_playable,
+    configure,
+    families,
+    family,
+)
+from morelike.models.adversarial import made_at_all_scales
 from morelike.rng import StepDraws
 from morelike.training.state import State
 from morelike.training.step import update_average
@@ -72,7 +83,7 @@ def draws(update: str = "test", images: int = 0) -> StepDraws:
 
 def a_batch(config: Config[Any, Any], chosen: Family) -> Batch:
     data, numbers = config.data, draws()
-    shape = (data.channels, data.resolution, data.resolution)
+    shape = data.shape
     real = numbers.uniform("pictures", *shape) * 2 - 1
     condition = drawn(config.condition, numbers)
     return Batch(real, chosen.inputs(config, numbers, condition), numbers, condition)
@@ -243,7 +254,7 @@ def test_the_memory_format_does_not_change_the_result(name: str, player: str) ->
     for memory in (torch.contiguous_format, torch.channels_last):
         state = State(config, CPU)
         for network in state.networks:
-            network.double().to(memory_format=memory)  # type: ignore[call-overload]
+            network.double().to(memory_format=memory)
         batch = a_batch(config, family(name))
         wide = tuple(v.double() for v in batch.inputs)
         real = batch.real.double().contiguous(memory_format=memory)
@@ -395,3 +406,68 @@ def test_the_discriminator_judges_a_picture_by_what_it_should_show(
         logits = discriminator(batch.real, condition=batch.condition)
         others = discriminator(batch.real, condition=batch.condition.roll(1, 1))
     assert (logits - others).abs().min() > 0
+
+
+# --- every objective with every penalty ---
+
+PENALTIES = ("r1", "r2", "one_centered", "zero_centered", "drift", "consistency", "clip")
+
+
+@every_family
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+@pytest.mark.parametrize("penalty", [None, *PENALTIES])
+def test_every_game_is_played_or_refused_with_a_reason(
+    name: str, loss: str, penalty: str | None
+) -> None:
+    asked = {penalty: 0.5} if penalty else {}
+    config = small(name, objective={"loss": loss}, penalty=asked)
+    try:
+        check_playable(config)
+    except UserError as refused:
+        if name == "regressor":
+            assert penalty
+            assert "has no discriminator" in str(refused)
+            return
+        assert config.penalty.of_gradients
+        assert "batch norm" in str(refused)
+        norms = State(config, CPU).networks.discriminator.modules()
+        assert any(isinstance(m, nn.BatchNorm2d) for m in norms)
+        return
+    state = State(config, CPU)
+    batch = a_batch(config, family(name))
+    for player in state.optimizers:
+        network = getattr(state.networks, player)
+        values = terms_of(player, config, state.networks, batch)
+        named = {term.name for term, _ in values}
+        if player == "discriminator" and penalty not in (None, "clip"):
+            assert penalty in named
+        assert all(value.isfinite() for _, value in values)
+        network.zero_grad()
+        total_of(values).backward()
+        norm = torch.stack([p.grad.norm() for p in network.parameters()]).norm()
+        assert norm.isfinite()
+        assert norm > 0
+
+
+@every_family
+def test_a_generator_that_matches_features_gets_a_gradient_from_it(name: str) -> None:
+    if name == "regressor":
+        return
+    config = small(name, objective={"feature_matching": 2.0})
+    state = State(config, CPU)
+    state.networks.discriminator.eval()  # spectral norm would go on from pass to pass
+    batch = a_batch(config, family(name))
+    ((term, value),) = (
+        (t, v)
+        for t, v in terms_of("generator", config, state.networks, batch)
+        if t.name == "feature_matching"
+    )
+    discriminator = state.networks.discriminator
+    with torch.no_grad():
+        fake = made_at_all_scales(state.networks.generator, batch.inputs)
+        real = discriminator.features(*discriminator.scales(batch.real)).mean(0)
+        expected = (real - discriminator.features(*fake).mean(0)).square().sum()
+    assert term.weight == 2
+    torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-6)
+    value.backward()
+    assert all(p.grad is not None for p in state.networks.generator.parameters())

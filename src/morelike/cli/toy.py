@@ -12,9 +12,9 @@ from morelike.cli.console import stderr
 
 EXAMPLES = """Examples:
 
-  morelike toy quadratic
+  morelike toy quadratic --recipe quadratic
 
-  morelike toy ring8 --objective wasserstein --penalty one_centered=10
+  morelike toy ring8 --objective wasserstein --penalty clip=0.3
 
   morelike toy grid25 --objective minimax --penalty none --json
 """
@@ -26,9 +26,15 @@ def toy(
         typer.Argument(help="quadratic, ring8, grid25, swissroll or moons.", show_default=False),
     ],
     family: Annotated[str, typer.Option(help="The family of networks.")] = "mlp",
+    recipe: Annotated[
+        str | None, typer.Option(help="A recipe, or a TOML file, such as quadratic.")
+    ] = None,
     objective: Annotated[
-        str, typer.Option(help="What they play for, as in objective.loss.")
-    ] = "non_saturating",
+        str | None,
+        typer.Option(
+            help="What they play for, as in objective.loss.", show_default="non_saturating"
+        ),
+    ] = None,
     penalty: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,24 +61,31 @@ def toy(
     In a minute or less on one core. It writes an animation (training.gif, training.mp4: samples,
     the discriminator's answers as a field, the generator's gradients), last.png and figures.json.
     """
-    from morelike import files
+    from morelike import files, recipes
+    from morelike.config import merge
     from morelike.data.points import points
     from morelike.training import toy as training
     from morelike.training.toy_pictures import Film
 
     chosen = points(name)
-    config = training.settle(
-        objective,
-        None if penalty is None else _weights(penalty),
+    values = merge(
+        recipes.find(recipe).values() if recipe else {},
+        {"objective": {"loss": objective}} if objective else {},
         console.overrides(assignments or []),
+    )
+    config = training.settle(
+        str(values.get("objective", {}).get("loss", "non_saturating")),
+        None if penalty is None else _weights(penalty),
+        values,
         family_name=family,
         steps=steps,
         seed=seed,
     )
-    objective, seed = config.objective.loss, config.training.seed
-    folder = out / f"{name}-{objective}-{seed}"
+    seed = config.training.seed
+    game = Path(recipe).stem if recipe else config.objective.loss
+    folder = out / f"{name}-{game}-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    film = Film(chosen, f"{name}, {objective}")
+    film = Film(chosen, f"{name}, {game}")
     report = None if as_json or not stderr.is_terminal else _tell
     figures = training.train(chosen, config, film.add, report)
     film.write(folder, figures["history"])

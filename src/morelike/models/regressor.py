@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from morelike.conditions import drawn
-from morelike.config import ConditionConfig, Config, Section
+from morelike.config import ConditionConfig, Config, PenaltyConfig, Section
 from morelike.errors import UserError
 from morelike.models import dcgan
 from morelike.models.adversarial import wide
@@ -53,13 +53,19 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
     """The network for the configured shape of the pictures, and nobody.
 
     Raises:
-        UserError: if there is no condition, or it is not to be the input.
+        UserError: if there is no condition, or it is not to be the input, or a discriminator is
+            expected.
     """
     condition = config.condition
     if not condition.size:
         raise UserError(
             "the family regressor makes pictures from their labels or attributes; name them, as in "
             "--set 'condition.on=[\"label\"]'."
+        )
+    if config.penalty != PenaltyConfig() or config.objective.feature_matching:
+        raise UserError(
+            "regressor has no discriminator, so penalties and feature matching mean nothing; leave "
+            "them out."
         )
     if condition.generator != "input":
         raise UserError("regressor has no input but its condition; set condition.generator=input.")
