@@ -1,6 +1,6 @@
-r"""How varied a run's samples are, checkpoint by checkpoint, beside real pictures: table and figure.
+r"""How varied samples are, checkpoint by checkpoint, beside real pictures: table and figure.
 
-    python benchmarks/diversity.py --weights mobilenetv2.safetensors --figure bikes-wgan.png \\
+    python benchmarks/diversity.py --weights mobilenetv2.safetensors --figure bikes-wgan.png \
         --runs faster=runs/wgan-0,runs/wgan-1 --runs equal=runs/equal-0,runs/equal-1
 
 Runs of one name are the same settings with other seeds. Features are those of `ten_minutes.py`, and

@@ -66,10 +66,11 @@ class TrainingBar:
                 left, done = by_time, record["seconds"] / (self._minutes * 60)
         text = (
             f"{record['images']:,} images  {record['images_per_second']:.0f}/s  "
-            f"ETA {duration(max(left, 0))}  "
-            f"loss D {record.get('loss_discriminator', 0):.2f} "
-            f"G {record.get('loss_generator', 0):.2f}"
+            f"ETA {duration(max(left, 0))}  loss"
         )
+        for letter, key in (("D", "loss_discriminator"), ("G", "loss_generator")):
+            if key in record:  # the naive baseline has no D
+                text += f" {letter} {record[key]:.2f}"
         if "probability_real" in record:
             text += f"  D(real) {record['probability_real']:.2f}"
             text += f" D(fake) {record['probability_fake']:.2f}"

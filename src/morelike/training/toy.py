@@ -114,10 +114,10 @@ SETTINGS: dict[str, Choice] = {
     "wasserstein+clip": Choice(
         merge(
             {"penalty": {"clip": 0.3}, "training": {"discriminator_steps": 5}},
-            _moves(method="rmsprop"),
+            _moves(method="rmsprop", learning_rate=3e-3),
             {"optimizer": {"discriminator": {"learning_rate": 1e-3}}},
         ),
-        steps=3000,
+        steps=4000,
     ),
     # As it was first written down, with Adam as it comes but for a rate of 2e-3: no penalty, no
     # average, no falling rate. It hurries from mode to mode, and shows what the rest is for.
