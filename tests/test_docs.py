@@ -24,6 +24,8 @@ def test_every_command_of_the_readme_runs(
     tmp_path: Path, write_pictures: Callable[..., Path]
 ) -> None:
     write_pictures(tmp_path / "photos", 20)
+    for first, kind in ((0, "smiling"), (10, "not_smiling")):
+        write_pictures(tmp_path / "faces" / kind, 10, first=first)
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     lines = re.findall(r"^    (morelike .*?)(?:  +#.*)?$", text, flags=re.MULTILINE)
     assert len(lines) >= 7
