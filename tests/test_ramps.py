@@ -12,7 +12,7 @@ from morelike.ramps import ramp, rate
 @pytest.mark.parametrize("shape", ["linear", "cosine"])
 def test_without_a_length_nothing_moves(images: int, shape: str) -> None:
     assert ramp(Ramp(), images) == 1
-    assert ramp(Ramp.model_validate({"to": 0.2, "start": 5, "shape": shape}), images) == 1
+    assert ramp(Ramp.model_validate({"start": 5, "shape": shape}), images) == 1
 
 
 @pytest.mark.parametrize(
