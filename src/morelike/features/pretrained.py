@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -101,12 +100,19 @@ def inception(weights: Path | None) -> Look:
     except ImportError:
         raise _missing("inception", "torch-fidelity", "torch_fidelity") from None
     path = _fetched(package.URL_INCEPTION_V3) if weights is None else weights
-    # torch-fidelity unpickles whatever it is given, so it is given what was read without that.
-    buffer = io.BytesIO()
-    torch.save(_state(path), buffer)
-    buffer.seek(0)
+    source: Any = str(path)
+    if path.suffix == ".safetensors":
+        source = io.BytesIO()
+        torch.save(_safetensors(path), source)
+        source.seek(0)
+    elif not _file_sha256(path).startswith(_hash_in(package.URL_INCEPTION_V3)):
+        # A .pth runs what it says while it is read, so only the one that is known may be.
+        raise UserError(
+            f"{path} is not torch-fidelity's {package.URL_INCEPTION_V3.rpartition('/')[2]}, and "
+            "other files of this kind are not safe to read; give the weights as safetensors."
+        )
     try:
-        network: Any = package.FeatureExtractorInceptionV3("inception", ["2048"], buffer)
+        network: Any = package.FeatureExtractorInceptionV3("inception", ["2048"], source)
     except RuntimeError as error:
         raise _misfit(path, "inception", error) from error
     return Look(_First(network), lambda images: images.round().to(torch.uint8))
@@ -155,22 +161,6 @@ def _safetensors(path: Path) -> dict[str, Tensor]:
     return {k: v.float() if v.is_floating_point() else v for k, v in stored.items()}
 
 
-def _state(path: Path) -> dict[str, Tensor]:
-    """The weights in a safetensors file, or in a .pth that holds nothing but tensors."""
-    if path.suffix == ".safetensors":
-        return _safetensors(path)
-    try:  # the restricted unpickler, which runs nothing
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise UserError(
-            f"{path} holds no weights that can be read safely; give torch-fidelity's file "
-            "weights-inception-2015-12-05-6726825d.pth, or the same as safetensors."
-        ) from error
-    if not isinstance(state, dict):
-        raise UserError(f"{path} holds no weights; give the file of the network's weights.")
-    return state
-
-
 def _load(network: nn.Module, state: dict[str, Tensor], name: str, path: Path | None) -> None:
     try:
         network.load_state_dict(state)
@@ -190,11 +180,21 @@ def _fetched(url: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             torch.hub.download_url_to_file(
-                url, str(path), hash_prefix=path.stem.rpartition("-")[2], progress=False
+                url, str(path), hash_prefix=_hash_in(url), progress=False
             )
         except (OSError, RuntimeError) as error:
             raise _no_download("inception", error) from error
     return path
+
+
+def _hash_in(url: str) -> str:
+    """The beginning of the file's SHA-256, with which torch's names of weights end."""
+    return Path(url).stem.rpartition("-")[2]
+
+
+def _file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _file_digest(path: Path) -> str:
