@@ -185,6 +185,16 @@ class ConditionConfig(Section):
         """How many numbers tell the condition of one picture, once it is settled."""
         return len(self.classes) + len(self.ranges)
 
+    @property
+    def input_size(self) -> int:
+        """How many of them stand beside G's latents."""
+        return self.size if self.generator == "input" else 0
+
+    @property
+    def norm_size(self) -> int:
+        """How many of them decide over the gains and shifts of G's batch norm."""
+        return self.size if self.generator == "norm" else 0
+
     @model_validator(mode="after")
     def _the_discriminator_must_know(self) -> ConditionConfig:
         if self.on and not (self.projection or self.auxiliary):

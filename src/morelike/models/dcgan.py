@@ -73,8 +73,7 @@ class Generator(ConditionalSequential):
     def __init__(
         self, shape: tuple[int, int, int], width: int, latent: int, condition: ConditionConfig
     ) -> None:
-        joined = condition.size if condition.generator == "input" else 0
-        by_norm = condition.size - joined
+        joined, by_norm = condition.input_size, condition.norm_size
 
         def norm(maps: int) -> nn.Module:
             return ConditionalBatchNorm2d(maps, by_norm) if by_norm else nn.BatchNorm2d(maps)

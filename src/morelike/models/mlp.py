@@ -121,7 +121,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
         UserError: if the condition is to enter by a norm that there is not.
     """
     shape, settings, condition = config.data.shape, config.discriminator, config.condition
-    if condition.size and condition.generator == "norm":
+    if condition.norm_size:
         raise UserError("mlp takes its condition as input only; set condition.generator=input.")
     generator = Generator(shape, config.generator, condition.size)
     initialise(generator)

@@ -304,7 +304,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
             "the networks of msggan are for pictures of 16 pixels and more; take the family mlp "
             "for points and smaller pictures."
         )
-    if condition.size and condition.generator == "norm":
+    if condition.norm_size:
         raise UserError("msggan takes its condition as input only; set condition.generator=input.")
     judging = PyramidDiscriminator(
         *trunk(shape, settings),

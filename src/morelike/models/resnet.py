@@ -104,8 +104,8 @@ class Generator(ConditionalSequential):
         first = (size[0] >> doublings, size[1] >> doublings)
         outs = _widths(config.width, config.growth, doublings)[::-1]
         ins = [outs[0], *outs[:-1]]
-        joined = condition.size if condition.generator == "input" else 0
-        norm = _norm(config.batch_norm, condition.size - joined)
+        joined = condition.input_size
+        norm = _norm(config.batch_norm, condition.norm_size)
         super().__init__(
             *([Joined()] if joined else []),
             nn.Linear(config.latent + joined, outs[0] * math.prod(first)),
@@ -266,7 +266,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
             "for points and smaller pictures."
         )
     settings, condition = config.discriminator, config.condition
-    if condition.size and condition.generator == "norm" and not config.generator.batch_norm:
+    if condition.norm_size and not config.generator.batch_norm:
         raise UserError(
             "without batch norm the generator can be told its condition as input only; set "
             "condition.generator=input, or generator.batch_norm=true."
