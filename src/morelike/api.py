@@ -24,7 +24,7 @@ from morelike.training.plan import Plan, make_plan
 from morelike.training.records import Reader
 from morelike.training.resume import begin, check_fits, resolve
 
-SHORT = ("images", "minutes", "seed", "device", "precision", "batch")
+SHORT = ("images", "minutes", "seed", "device", "precision", "batch", "stop_when")
 """Keys of the `training` section that may be given without naming it."""
 
 
@@ -64,7 +64,8 @@ def train(
         readers: who is told about records, pictures and messages (`training/records.py`).
         progress: told about the preparation of the pictures, as (done, total or None).
         **overrides: settings over those of the recipe: whole sections, as in
-            `training={"batch": 32}`, or images, minutes, seed, device, precision, batch alone.
+            `training={"batch": 32}`, or images, minutes, seed, device, precision, batch, stop_when
+            alone.
 
     Returns:
         The run folder.

@@ -323,6 +323,8 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     log_every: Annotated[int, Field(ge=1)] = 20
     """Steps between two records in metrics.jsonl."""
+    stop_when: tuple[Literal["copying", "collapsed", "stalled", "diverged"], ...] = ()
+    """End the run early if two readings in a row say one of these; the best checkpoint is kept."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 1.0
     keep: Annotated[int, Field(ge=1)] = 3
     """How many of the last checkpoints are kept; the best one is kept besides."""

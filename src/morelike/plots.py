@@ -15,13 +15,17 @@ PANELS = (
         "D's mean probability of real",
         {"probability_real": "on real pictures", "probability_fake": "on generated ones"},
     ),
-    ("distance to real pictures", {"distance": "sliced Wasserstein (lower is better)"}),
+    ("KID x 1000", {"kid": "to held-out pictures (lower is better)"}),
+    (
+        "share",
+        {"near_copies": "near-copies of training pictures", "variety": "of real variety"},
+    ),
 )
 COLORS = ("#1f6f8b", "#d1495b")
 
 
 def plot_losses(path: Path, records: Sequence[dict[str, Any]], title: str) -> None:
-    """Write a PNG with the losses, D's probabilities and the probe's distance against images seen.
+    """Write a PNG with the losses, D's probabilities and what probes read, against images seen.
 
     Panels without a record are left out; without any record, nothing is written.
     """
@@ -47,7 +51,7 @@ def plot_losses(path: Path, records: Sequence[dict[str, Any]], title: str) -> No
         axis.legend(loc="upper right", frameon=False)
         if "probability_real" in keys:
             axis.set_ylim(0, 1)
-        if "distance" in keys:
+        if "kid" in keys and min(r["kid"] for r in records if "kid" in r) > 0:
             axis.set_yscale("log")  # it falls tenfold at once, and what counts comes after
     axes[-1].set_xlabel("real pictures shown")
     figure.suptitle(title)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
@@ -35,6 +35,11 @@ LICENCE_NOTE = (
     "Made by a generative model. What may be done with this picture can depend on the rights in "
     "the pictures that the model was trained on; see the model card."
 )
+
+
+Check = Callable[[Sequence[int], np.ndarray], Sequence[Mapping[str, str] | None]]
+"""Asked about the pictures (n, H, W, C) uint8 of n seeds before they are written: what more each
+says about itself, or None for one that is left out."""
 
 
 class Wish(NamedTuple):
@@ -205,36 +210,57 @@ def write_samples(
     folder: Path,
     grid: Path | None = None,
     wish: Wish = Wish(),  # noqa: B008
+    check: Check | None = None,
 ) -> Path:
     """Write `<seed>.png` for every seed into `folder`, and all of them as one picture to `grid`.
 
-    Each file says in its metadata which run, checkpoint and seed it comes from.
+    Each file says in its metadata which run, checkpoint and seed it comes from. What `check` leaves
+    out is not in the grid either, and files of earlier calls in its place are removed, so that
+    nothing is there afterwards that was left out.
 
     Raises:
         UserError: if they cannot be written.
     """
     if grid is not None and grid.suffix.lower() != ".png":
         raise UserError(f"the grid is written as PNG; name it {grid.with_suffix('.png')}.")
-    kept: list[np.ndarray] = []
+    shown: list[tuple[int, np.ndarray]] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        made = (picture for chunk in generator.chunks(seeds, wish) for picture in chunk)
-        for seed, picture in zip(seeds, made, strict=True):
-            pictures.write_png(folder / f"{seed}.png", picture, generator.notes(seed, wish))
+        for seed, picture, more in _checked(generator, seeds, wish, check):
+            path = folder / f"{seed}.png"
+            if more is None:
+                path.unlink(missing_ok=True)
+                continue
+            pictures.write_png(path, picture, {**generator.notes(seed, wish), **more})
             if grid is not None:
-                kept.append(picture)
+                shown.append((seed, picture))
     except OSError as error:
         raise cannot_write(folder, error) from error
     if grid is None:
         return folder
     try:
+        if not shown:
+            grid.unlink(missing_ok=True)
+            return folder
         grid.parent.mkdir(parents=True, exist_ok=True)
-        notes = generator.notes(seeds[0], wish)
-        notes["seed"] = ",".join(map(str, seeds[:1000]))
-        pictures.write_png(grid, pictures.grid(np.stack(kept)), notes)
+        notes = generator.notes(shown[0][0], wish)
+        notes["seed"] = ",".join(str(seed) for seed, _ in shown[:1000])
+        pictures.write_png(grid, pictures.grid(np.stack([one for _, one in shown])), notes)
     except OSError as error:
         raise cannot_write(grid, error, "another file with --grid") from error
     return folder
+
+
+def _checked(
+    generator: TrainedGenerator, seeds: Sequence[int], wish: Wish, check: Check | None
+) -> Iterator[tuple[int, np.ndarray, Mapping[str, str] | None]]:
+    """Each seed, its picture, and what the check says of it."""
+    done = 0
+    for chunk in generator.chunks(seeds, wish):
+        part = seeds[done : done + len(chunk)]
+        said = check(part, chunk) if check is not None else [{}] * len(chunk)
+        yield from zip(part, chunk, said, strict=True)
+        done += len(chunk)
 
 
 def stored_config(values: dict[str, Any], where: str) -> Config[Any, Any]:

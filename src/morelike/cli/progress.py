@@ -16,7 +16,7 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class TrainingBar:
-    """Images seen, speed, time left, both losses, D's mean probability on real and fake."""
+    """Images seen, speed, time left, losses, D's mean probabilities, and how the run does."""
 
     def __init__(self, console: Console, images: int, minutes: float | None) -> None:
         self._console, self._images, self._minutes = console, images, minutes
@@ -24,7 +24,7 @@ class TrainingBar:
             BarColumn(bar_width=24), TextColumn("{task.description}"), console=console
         )
         self._task = self._bar.add_task("starting", total=1.0)
-        self._last, self._next_line = "", 0.0
+        self._last, self._next_line, self._word = "", 0.0, ""
         if console.is_terminal:
             self._bar.start()
 
@@ -71,7 +71,8 @@ class TrainingBar:
         for letter, key in (("D", "loss_discriminator"), ("G", "loss_generator")):
             if key in record:  # the naive baseline has no D
                 text += f" {letter} {record[key]:.2f}"
+        self._word = record.get("verdict", self._word)
         if "probability_real" in record:
             text += f"  D(real) {record['probability_real']:.2f}"
             text += f" D(fake) {record['probability_fake']:.2f}"
-        return text, done
+        return f"{text}  {self._word}".rstrip(), done

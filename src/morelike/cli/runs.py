@@ -25,6 +25,9 @@ EXAMPLES = """Examples:
   morelike runs show runs/00001-roses-dcgan --json
 """
 
+PROBED = ("images", "seconds", "kid", "near_copies", "variety", "verdict")
+"""What a record has of a probe."""
+
 
 @app.command("list", epilog=EXAMPLES)
 def list_all(
@@ -59,7 +62,7 @@ def show(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show what a run was trained on, how far it came, and its last numbers."""
+    """Show what a run was trained on, how far it came, and how it did over time."""
     from morelike.runs import open_run
 
     opened = open_run(run)
@@ -79,6 +82,16 @@ def show(
     )
     for key, value in summary["last"].items():
         typer.echo(f"{key:<30} {value}")
+    if summary["history"]:
+        typer.echo("\n    images      time   KID x 1000  near-copies  variety  word")
+    for moment in summary["history"]:
+        typer.echo(
+            f"{moment['images']:>10,}  {console.duration(moment['seconds']):>8}  "
+            f"{moment['kid']:>11.1f}  {moment['near_copies']:>11.1%}  {moment['variety']:>7.0%}  "
+            f"{moment['verdict']}"
+        )
+    if summary["verdict"]:
+        typer.echo(f"\nevaluated      {' · '.join(summary['verdict'])}: {opened.path}/verdict.html")
 
 
 def _summary(run: Run) -> dict[str, Any]:
@@ -96,4 +109,23 @@ def _summary(run: Run) -> dict[str, Any]:
         "best": best.images if best else None,
         "latest": latest.images if latest else None,
         "last": last,
+        "history": [
+            {key: record.get(key) for key in PROBED} for record in records if _is_read(record)
+        ],
+        "verdict": _words(run),
     }
+
+
+def _is_read(record: dict[str, Any]) -> bool:
+    return all(record.get(key) is not None for key in PROBED)
+
+
+def _words(run: Run) -> list[str]:
+    """What `morelike evaluate` came to, if it was asked."""
+    from morelike import files
+
+    try:
+        words = files.read_json(run.path / "verdict.json")["words"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [str(word) for word in words] if isinstance(words, list) else []

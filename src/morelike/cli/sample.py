@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from morelike.cli import console
+from morelike.errors import MorelikeError, UserError
 from morelike.seeds import parse_seeds
+
+if TYPE_CHECKING:
+    from morelike.evaluate.receipts import Receipt
+    from morelike.sampling import Check
 
 EXAMPLES = """Examples:
 
@@ -17,6 +22,8 @@ EXAMPLES = """Examples:
   morelike sample runs/00001-roses-dcgan --seeds 7,12 --out pictures/
 
   morelike sample runs/00001-roses-dcgan/generator --seeds 0-7 --truncation 1.5
+
+  morelike sample runs/00001-roses-dcgan --seeds 0-63 --safe
 
   morelike sample runs/00002-conditional --label smiling=0.7 --label not_smiling=0.3
 """
@@ -53,6 +60,22 @@ def sample(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="The same, for attributes; repeatable."),
     ] = None,
+    safe: Annotated[
+        bool,
+        typer.Option("--safe", help="Leave out near-copies of training pictures; with receipts."),
+    ] = False,
+    with_receipts: Annotated[
+        bool,
+        typer.Option("--receipts", help="Note the nearest training picture in every PNG."),
+    ] = False,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Where the training pictures are now, for --safe and --receipts.",
+            show_default="where they were",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -68,15 +91,58 @@ def sample(
         console.amounts(label or [], "--label", "smiling, or smiling=0.7", default="1"),
         console.amounts(attribute or [], "--attribute", "happiness=0.7"),
     )
-    folder = sampling.write_samples(generator, chosen, out or path / "pictures", grid, wish)
+    issued: dict[int, Receipt] = {}
+    check = _check(path, data, safe, issued) if safe or with_receipts else None
+    if data is not None and check is None:
+        raise UserError("--data is for --safe and --receipts; give one of them, or leave it out.")
+    folder = sampling.write_samples(generator, chosen, out or path / "pictures", grid, wish, check)
+    left_out = {seed: issued[seed] for seed in chosen if safe and issued[seed].near_copy}
+    written = [seed for seed in chosen if seed not in left_out]
+    grid = grid if written else None
+    _tell_left_out(left_out)
     if as_json:
         console.print_json(
             {
                 "out": str(folder),
                 "grid": str(grid) if grid else None,
                 "checkpoint": generator.checkpoint,
-                "files": [str(folder / f"{seed}.png") for seed in chosen],
+                "files": [str(folder / f"{seed}.png") for seed in written],
             }
+            | ({"left_out": list(left_out)} if safe else {})
+            | ({"receipts": {n: issued[n].as_dict() for n in chosen}} if check else {})
         )
+    if not written:
+        raise MorelikeError(
+            f"all {len(chosen)} samples are near-copies of training pictures, so nothing was "
+            "written; train on more pictures, or with augment.policy set."
+        )
+    if not as_json:
+        count = f"{len(written)} pictures in {folder}"
+        typer.echo(count + (f", grid in {grid}" if grid else ""))
+
+
+def _check(path: Path, data: str | None, safe: bool, issued: dict[int, Receipt]) -> Check:
+    """What asks for each picture's receipt, and keeps it in `issued`."""
+    from morelike.evaluate.receipts import checking, detector, train_keys
+    from morelike.evaluate.reopened import dataset_of
+    from morelike.runs import is_run, open_run
+
+    if not is_run(path):
+        raise UserError(
+            f"{path} is a shared generator, without the pictures that it was trained on; --safe "
+            "and --receipts need the run folder."
+        )
+    with console.preparing() as progress:
+        dataset = dataset_of(open_run(path), data, progress)
+    return checking(detector(dataset), train_keys(dataset), safe, issued.__setitem__)
+
+
+def _tell_left_out(receipts: dict[int, Receipt]) -> None:
+    """Which seeds were left out, and why."""
+    if not receipts:
         return
-    typer.echo(f"{len(chosen)} pictures in {folder}" + (f", grid in {grid}" if grid else ""))
+    console.tell(f"{len(receipts)} near-copies of training pictures were left out:")
+    for seed, receipt in list(receipts.items())[: console.MOST_LISTED]:
+        console.tell(f"  seed {seed}: {receipt.sentence()}")
+    if len(receipts) > console.MOST_LISTED:
+        console.tell(f"  and {len(receipts) - console.MOST_LISTED} more; --json lists them all")

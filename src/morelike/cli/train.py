@@ -65,6 +65,14 @@ def train(
         str | None, typer.Option(help="auto, fp32 or bf16.", show_default="auto")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
+    stop_when: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--stop-when",
+            metavar="WORD",
+            help="End early once it is copying, collapsed, stalled or diverged; repeatable.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan with a measured speed; train nothing.")
     ] = False,
@@ -92,6 +100,7 @@ def train(
         "device": device,
         "precision": precision,
         "seed": seed,
+        "stop_when": stop_when or None,
     }
     settings |= {key: value for key, value in options.items() if value is not None}
     if dry_run:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from morelike.page.images import shrunk, to_image
+
 MOST_PICTURES = 400
 LONGEST_SIDE = 128
 PAPER = (226, 226, 226)  # neither white nor black, so that the edge of either can be seen
@@ -80,17 +82,6 @@ def contact_sheet(
             ImageDraw.Draw(line).text((0, 0), _plain(captions[number]), INK, font)
             sheet.paste(line, (left, top + height + gap // 2))
     return np.asarray(sheet)
-
-
-def to_image(pixels: np.ndarray) -> Image.Image:
-    """(H, W, C) uint8 as a Pillow image of mode L, RGB or RGBA."""
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-
-
-def shrunk(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """The (width, height) of the same shape whose longer side is at most `longest`."""
-    scale = min(1.0, longest / max(size))
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 def _on_paper(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from morelike.data.contact import to_image
 from morelike.data.dataset import Dataset
 from morelike.data.facing import facing
+from morelike.page.images import to_image
 
 MOST = 20_000
 SIZE = (32, 32)

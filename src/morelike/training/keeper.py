@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import time
 
+from morelike.checkpoint import Checkpoint
+from morelike.diagnostics.gauge import Reading
+from morelike.diagnostics.learning import Moment
 from morelike.errors import UserError
 from morelike.training import outputs
-from morelike.training.probe import Probe
+from morelike.training.probe import SAMPLES, Probe
 from morelike.training.records import Meter
 from morelike.training.session import Session
+
+COPIES_COUNT = 1e6
+"""Added to KID x 1000 of a generator that copies: it is best only if all do."""
+TWICE = 2
+"""So many readings in a row must say it before a run is ended for it."""
 
 
 class Keeper:
@@ -17,7 +25,8 @@ class Keeper:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._folder = session.run.checkpoints
-        self._probe = Probe(session.dataset, session.config) if session.world.is_main else None
+        self._probe: Probe | None = None
+        self._words: list[str] = []
         self._wait()
 
     def _wait(self) -> None:
@@ -44,21 +53,70 @@ class Keeper:
         """Whether it is time for a checkpoint, for all processes alike."""
         return self._session.world.any(time.monotonic() >= self._next)
 
-    def save(self, meter: Meter) -> None:
-        """Write a checkpoint, measure it, and hand on its generator if it is the best so far.
+    @property
+    def has_seen_enough(self) -> bool:
+        """Whether the last readings say what `training.stop_when` waits for."""
+        wanted = {word.upper() for word in self._session.config.training.stop_when}
+        last = self._words[-TWICE:]
+        return len(last) == TWICE and all(word in wanted for word in last)
 
-        The distance goes into the meter, and so into the next record.
+    def save(self, meter: Meter, *, last: bool = False) -> None:
+        """Write a checkpoint, read off how the run does if that is affordable, and hand on its
+        generator if it is the best so far.
+
+        What was read goes into the meter, and so into the next record.
+
+        Args:
+            meter: of the next record.
+            last: whether this is the last one, which is nearly always read.
         """
-        if self._probe is not None:
+        if self._session.world.is_main:
             state = self._session.state
-            distance = self._probe.distance(state)
-            meter.note("distance", distance)
-            is_best = state.best is None or distance < state.best
-            state.best = distance if is_best else state.best
-            meta = {**state.meta(), "distance": distance}
+            reading = self._read(meter, last)
+            is_best = self._is_best(reading)
+            meta = {**state.meta(), **(reading._asdict() if reading else {})}
             checkpoint = self._folder.save(state.images, state.tensors(), meta)
             if is_best:
-                self._folder.point("best", checkpoint)
-                outputs.save_generator(self._session, checkpoint)
+                self._hand_on(checkpoint, reading)
             self._folder.prune(self._session.config.training.keep)
         self._wait()
+
+    def _read(self, meter: Meter, last: bool) -> Reading | None:
+        session = self._session
+        if self._probe is None:
+            self._probe = Probe(session.dataset, session.config, self._history())
+        state, probe = session.state, self._probe
+        if not probe.is_affordable(state.seconds, last=last):
+            return None
+        reading, word = probe.read(state)
+        self._words.append(word)
+        meter.note("kid", reading.kid)
+        meter.note("near_copies", reading.near / SAMPLES)
+        meter.note("variety", reading.variety)
+        meter.note("probe_share", probe.share(state.seconds))
+        meter.note("extractor", probe.extractor)
+        meter.note("verdict", word)
+        return reading
+
+    def _is_best(self, reading: Reading | None) -> bool:
+        state = self._session.state
+        if reading is None:  # until one has been measured, the newest is
+            return state.best is None
+        rank = reading.kid + COPIES_COUNT * reading.copying
+        if state.best is not None and rank >= state.best:
+            return False
+        state.best = rank
+        return True
+
+    def _hand_on(self, checkpoint: Checkpoint, reading: Reading | None) -> None:
+        self._folder.point("best", checkpoint)
+        outputs.save_generator(self._session, checkpoint, reading)
+
+    def _history(self) -> list[Moment]:
+        """What earlier probes of this run wrote down."""
+        seen = self._session.state.images
+        return [
+            Moment(record["images"], record["seconds"] / 60, record["kid"])
+            for record in self._session.run.metrics()
+            if "kid" in record and record["images"] <= seen
+        ]

@@ -85,7 +85,11 @@ def loop(session: Session, keeper: Keeper, interruption: Interruption) -> None:
         over = world.any(session.is_spent or bool(interruption))
         outputs.show(session)
         if over or keeper.is_due():
-            keeper.save(meter)
+            keeper.save(meter, last=over)
+            enough = not over and world.any(keeper.has_seen_enough)
+            if enough:
+                session.say(f"stopping, as asked for: {', '.join(config.training.stop_when)}")
+            over = over or enough
         if over or session.step % config.training.log_every == 0 or session.step == 1:
             session.record(meter.take(state.images, session.step, state.seconds))
         if over:

@@ -12,10 +12,12 @@ from torch import nn
 from morelike import files, pictures, plots
 from morelike.checkpoint import Checkpoint, save_tensors
 from morelike.config import ConditionConfig
+from morelike.diagnostics.gauge import Reading
 from morelike.models.family import MultiScale
 from morelike.rng import rng
 from morelike.runs import Run
 from morelike.sampling import LICENCE_NOTE, Wish, drawn_inputs, generate
+from morelike.training.probe import SAMPLES
 from morelike.training.schedule import is_frame, is_milestone
 from morelike.training.session import Session
 
@@ -117,7 +119,9 @@ def save_summary(run: Run) -> None:
     plots.plot_losses(run.path / "losses.png", run.metrics(), run.name)
 
 
-def save_generator(session: Session, checkpoint: Checkpoint) -> None:
+def save_generator(
+    session: Session, checkpoint: Checkpoint, reading: Reading | None = None
+) -> None:
     """What one hands to somebody else: weights, configuration, model card."""
     run, stored = session.run, session.run.config()
     folder = run.generator
@@ -128,10 +132,10 @@ def save_generator(session: Session, checkpoint: Checkpoint) -> None:
     save_tensors(temporary, session.state.ema.state_dict())
     temporary.replace(folder / "model.safetensors")
     files.write_json(folder / "config.json", {**stored, "origin": origin})
-    files.write_text(folder / "README.md", _card(run, stored, checkpoint))
+    files.write_text(folder / "README.md", _card(run, stored, checkpoint, reading))
 
 
-def _card(run: Run, stored: dict[str, Any], checkpoint: Checkpoint) -> str:
+def _card(run: Run, stored: dict[str, Any], checkpoint: Checkpoint, reading: Reading | None) -> str:
     data, settings = run.data(), stored["data"]
     split = data["split"]
     return f"""# {run.name}
@@ -148,11 +152,23 @@ trained with morelike \
 Use it with `morelike sample THIS_FOLDER --seeds 0-63 --grid grid.png`, or in Python:
 `morelike.load("THIS_FOLDER").sample(seeds=range(64))`.
 
-What has not been measured: whether it copies its training pictures, and how its pictures compare
-with others. Look at them beside the training pictures before you share it.
+{_measured(reading)}
+Look at its pictures beside the training pictures before you share it; `morelike evaluate` on the
+run says more, and how sure it is.
 
 Licence: {LICENCE_NOTE}
 """
+
+
+def _measured(reading: Reading | None) -> str:
+    """What was read off at that moment."""
+    if reading is None:
+        return "Nothing has been measured of it."
+    return f"""\
+At that moment KID x 1000 to real pictures was {reading.kid:.0f} (by untrained features, so no
+published figure compares), {reading.near} of {SAMPLES} samples were near-copies of training
+pictures ({"more" if reading.copying else "no more"} than chance gives), and they had \
+{reading.variety:.0%} of the variety of real pictures."""
 
 
 def _asked(condition: dict[str, Any]) -> str:

@@ -1,44 +1,91 @@
-"""How far the averaged generator is from real pictures: cheap enough to ask at every checkpoint."""
+"""How the averaged generator does while it is trained, for a small share of the time."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from morelike.config import Config
 from morelike.data import Dataset
-from morelike.metrics.sliced_wasserstein import sliced_wasserstein
+from morelike.diagnostics.gauge import Gauge, Reading, word
+from morelike.diagnostics.learning import Moment
+from morelike.features import Extractor, extractor, features_of
 from morelike.rng import rng
 from morelike.sampling import generate
 from morelike.training.state import State
 
-MOST = 256
+SAMPLES = 128
 SEEDS_FROM = 1_000_000
 """Seeds of the probe's samples: not those that the grids show."""
+BUDGET = 0.05
+"""Share of the training's time that all probes together may take."""
+SHORTEST = 30.0
+"""Seconds of training before the first one."""
+MOST_TRAIN, MOST_HELD, MOST_FEATURES = 2_000, 256, 256
+"""Training pictures among which copies are looked for, held-out ones that samples are compared
+with, and training ones whose features measure variety. `morelike evaluate` takes more."""
 
 
 class Probe:
-    """Sliced Wasserstein distance of samples to the training pictures.
+    """Reads samples of the averaged generator, always of the same seeds.
 
-    It is measured to the training pictures because a small set holds out too few (8 of 67) for a
-    steady figure; so it cannot see copying, and it says nothing about it.
+    The features are those of the extractor `random`, which needs no file.
     """
 
-    def __init__(self, dataset: Dataset, config: Config[Any, Any]) -> None:
-        chosen = rng(0, "probe").permutation(dataset.train)[:MOST]
-        self._real = _as_tensor(dataset.images[np.sort(chosen)])
-        self._config = config
+    def __init__(
+        self, dataset: Dataset, config: Config[Any, Any], history: Sequence[Moment] = ()
+    ) -> None:
+        self._dataset, self._config = dataset, config
+        self._network: Extractor | None = None
+        self._gauge: Gauge | None = None
+        self._history = list(history)
+        self._seconds = self._last = 0.0
 
-    def distance(self, state: State) -> float:
-        """The distance x 1000 (see `metrics/sliced_wasserstein.py`); lower is better."""
-        seeds = range(SEEDS_FROM, SEEDS_FROM + len(self._real))
+    @property
+    def extractor(self) -> str:
+        """The name of what made the features."""
+        return self._look.name
+
+    @property
+    def _look(self) -> Extractor:
+        # A tenth of a second that trainings without a probe do not spend.
+        self._network = self._network or extractor("random")
+        return self._network
+
+    def share(self, seconds: float) -> float:
+        """Share that probes have taken of so many seconds of training."""
+        return self._seconds / max(seconds, 1e-9)
+
+    def is_affordable(self, seconds: float, *, last: bool = False) -> bool:
+        """Whether one more stays within the budget after so many seconds of training.
+
+        The last one is always taken, except in trainings so short that it would be most of them.
+        """
+        return seconds >= SHORTEST and (last or self._seconds + self._last <= BUDGET * seconds)
+
+    def read(self, state: State) -> tuple[Reading, str]:
+        """What samples tell now, and one word on the run so far."""
+        began = time.perf_counter()
+        gauge = self._gauge = self._gauge or self._made()
+        prepared = time.perf_counter()
+        seeds = range(SEEDS_FROM, SEEDS_FROM + SAMPLES)
         made = generate(self._config, state.ema, seeds, state.device)
-        fake = torch.cat([_as_tensor(chunk) for chunk in made])
-        return sliced_wasserstein(self._real, fake, rng(0, "probe patches"))
+        images = np.concatenate(list(made))
+        reading = gauge.read(images, self._look(images))
+        self._history.append(Moment(state.images, state.seconds / 60, reading.kid))
+        ended = time.perf_counter()
+        self._seconds, self._last = self._seconds + ended - began, ended - prepared
+        return reading, word(reading, self._history)
 
+    def _made(self) -> Gauge:
+        train = self._some(self._dataset.train, MOST_TRAIN)
+        held = self._some(self._dataset.held_out, MOST_HELD)
+        features = features_of(self._look, train[:MOST_FEATURES])
+        return Gauge.of(train, held, features, features_of(self._look, held))
 
-def _as_tensor(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    def _some(self, indices: np.ndarray, most: int) -> np.ndarray:
+        chosen = rng(0, "probe").permutation(indices)[:most]
+        return self._dataset.images[chosen]

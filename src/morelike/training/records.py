@@ -17,7 +17,8 @@ from morelike import files
 from morelike.runs import Run
 
 Record = dict[str, Any]
-"""Always `images`, `step`, `seconds`, `images_per_second`; then the step's metrics."""
+"""Always `images`, `step`, `seconds`, `images_per_second`; then the step's metrics, and what a
+probe read, with the words `verdict` and `extractor`."""
 
 
 class Reader(Protocol):
@@ -46,6 +47,7 @@ class Meter:
     def __init__(self) -> None:
         self._sums: dict[str, Tensor | float] = {}
         self._counts: dict[str, int] = {}
+        self._words: dict[str, str] = {}
         self._images = 0
         self._began = time.perf_counter()
 
@@ -56,9 +58,12 @@ class Meter:
             self._sums[name] = self._sums.get(name, 0.0) + value  # stays on the device
             self._counts[name] = self._counts.get(name, 0) + 1
 
-    def note(self, name: str, value: float) -> None:
-        """Put a number that was measured once into the next record."""
-        self._sums[name], self._counts[name] = value, 1
+    def note(self, name: str, value: float | str) -> None:
+        """Put a number that was measured once, or a word, into the next record."""
+        if isinstance(value, str):
+            self._words[name] = value
+        else:
+            self._sums[name], self._counts[name] = value, 1
 
     def take(self, images: int, step: int, seconds: float) -> Record:
         """The record of everything since the last one."""
@@ -67,6 +72,7 @@ class Meter:
         record["images_per_second"] = round(self._images / elapsed, 2)
         for name, total in sorted(self._sums.items()):
             record[name] = round(float(total) / self._counts[name], 6)
+        record |= self._words
         self.__init__()
         return record
 
@@ -110,7 +116,7 @@ class TensorBoard:
     def record(self, record: Record) -> None:
         """Add a point to every curve."""
         for name, value in record.items():
-            if name != "images":
+            if name != "images" and not isinstance(value, str):
                 self._writer.add_scalar(name, value, record["images"])
 
     def picture(self, name: str, picture: np.ndarray, images: int) -> None:

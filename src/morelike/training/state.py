@@ -41,7 +41,7 @@ class State:
         self.seconds = 0.0
         """Time spent training, over all the times that this run was resumed."""
         self.best: float | None = None
-        """The smallest distance that a checkpoint has had."""
+        """The lowest KID x 1000 that a checkpoint has had (`keeper.py`)."""
 
     @property
     def dtype(self) -> torch.dtype:

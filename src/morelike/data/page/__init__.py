@@ -1,12 +1,7 @@
-"""The page that tells a person what was found in their pictures: one HTML file, nothing else.
-
-It needs no network and no script, and everything that comes from outside is escaped.
-"""
+"""The page that tells a person what was found in their pictures: one HTML file, nothing else."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from importlib import resources
 
 from morelike.data.page.report import (
@@ -25,9 +20,9 @@ from morelike.data.page.report import (
     Unreadable,
 )
 from morelike.data.page.sections import sections
-from morelike.data.page.text import counted, name, percent, text
-from morelike.data.page.thumbs import Thumbs
-from morelike.version import __version__
+from morelike.page import document
+from morelike.page.text import counted, name, percent, text
+from morelike.page.thumbs import Thumbs
 
 __all__ = [
     "Advice",
@@ -57,47 +52,8 @@ def page(report: Report) -> str:
     """
     thumbs = Thumbs()
     parts = sections(report, thumbs)
-    script = _resource("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    )
-    links = "".join(
-        f'<li><a href="#{part.anchor}">{part.title}{_count(part.count)}</a></li>\n'
-        for part in parts
-    )
-    contents = f'<nav aria-label="Contents"><ul>\n{links}</ul></nav>\n' if links else ""
-    main = "".join(
-        f'<section id="{part.anchor}"><h2>{part.title}{_count(part.count)}</h2>\n'
-        f"{part.body}</section>\n"
-        for part in parts
-    )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<meta name="color-scheme" content="light dark">
-<title>{text(report.source)} – morelike</title>
-<style>
-{_resource("page.css")}</style>
-</head>
-<body>
-<header>
-{_head(report)}</header>
-<div class="columns">
-{contents}<main>
-{main}</main>
-</div>
-<footer><p>Made by morelike {text(__version__)}. This page is one file and loads nothing from
-anywhere.</p></footer>
-{thumbs.symbols()}<script>{script}</script>
-</body>
-</html>
-"""
+    style = resources.files(__name__).joinpath("page.css").read_text("utf-8")
+    return document(report.source, _head(report), parts, thumbs, style)
 
 
 def _head(report: Report) -> str:
@@ -137,11 +93,3 @@ def _head(report: Report) -> str:
 
 def _why(reason: str) -> str:
     return f' <span class="why">{text(reason, 600)}</span>' if reason else ""
-
-
-def _count(count: int | None) -> str:
-    return "" if count is None else f' <span class="count">{count:,}</span>'
-
-
-def _resource(file: str) -> str:
-    return resources.files(__name__).joinpath(file).read_text("utf-8")

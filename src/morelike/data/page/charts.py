@@ -9,7 +9,7 @@ import numpy as np
 
 from morelike.data.contact import evenly_chosen
 from morelike.data.page.report import Borders, Originals
-from morelike.data.page.text import counted, percent, text
+from morelike.page.text import counted, percent, text
 
 WIDTH, HEIGHT = 300, 210
 LEFT, RIGHT, TOP, BOTTOM = 58, 280, 20, 166  # of the axes

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from morelike.data.contact import evenly_chosen
 from morelike.data.page import charts
 from morelike.data.page.report import Facing, Group, Label, Report, Shown, Unreadable
-from morelike.data.page.text import counted, name, percent, text
-from morelike.data.page.thumbs import Thumbs
+from morelike.page import Part
+from morelike.page.text import counted, name, percent, text
+from morelike.page.thumbs import Thumbs
 
 MOST_KEPT = 200
 MOST_IN_GROUP = 60
@@ -28,16 +28,6 @@ UNEVEN = 1.5
 """Times as many pictures in the largest class as in the smallest, from which it is said."""
 
 Choose = Callable[[int, int], list[int]]
-
-
-@dataclass(frozen=True)
-class Part:
-    """One section of the page."""
-
-    anchor: str
-    title: str
-    count: int | None
-    body: str
 
 
 def sections(report: Report, thumbs: Thumbs) -> list[Part]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from morelike.data.page.text import counted, name, percent, text
+from morelike.page.text import counted, name, percent, text
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from morelike.data.page import thumbs as module
-from morelike.data.page.thumbs import Thumbs
+from morelike.page import thumbs as module
+from morelike.page.thumbs import Thumbs
 
 
 def noise(number: int, height: int = 64, width: int = 64, channels: int = 3) -> np.ndarray:

@@ -9,7 +9,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from morelike.data.contact import shrunk, to_image
+from morelike.page.images import shrunk, to_image
 
 MOST_BYTES = 4_800_000
 """What all pictures of a page may take, encoded for HTML."""

@@ -1,0 +1,98 @@
+"""The cheap part of the verdict: what some samples tell, at one moment of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from morelike.diagnostics.collapse import Variety, Yardstick, distances
+from morelike.diagnostics.copies import Copies
+from morelike.diagnostics.copying import most_honest
+from morelike.diagnostics.learning import FEWEST, POINTS, Moment, progress
+from morelike.diagnostics.matching import Matcher
+from morelike.errors import UserError
+from morelike.metrics.kernel import kid
+
+EFFORT = 160
+"""Of learning what a copy is; `morelike evaluate` takes more."""
+
+
+class Reading(NamedTuple):
+    """What some samples tell."""
+
+    kid: float
+    """KID x 1000 to held-out pictures; to training ones where fewer than four were held out."""
+    near: int
+    """Near-copies of training pictures among the samples."""
+    copying: bool
+    """Whether these are more than an honest generator has."""
+    variety: float
+    """Share of real pictures' variety, the smaller of those in features and by layout."""
+    collapsed: bool
+    """Whether that is a collapse."""
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Everything about real pictures that a reading needs; made once."""
+
+    reference: Tensor
+    """(M, F) features that samples are to come near to."""
+    matcher: Matcher
+    copies: Copies | None
+    """None where the training pictures are too few."""
+    yardsticks: tuple[Yardstick, Yardstick]
+
+    @classmethod
+    def of(cls, train: np.ndarray, held_out: np.ndarray, some: Tensor, reference: Tensor) -> Gauge:
+        """From training (N, H, W, C) and held-out (M, H, W, C) pictures, uint8.
+
+        Args:
+            train: among which copies are looked for.
+            held_out: never trained on; may be empty.
+            some: (n, F) features of real pictures, at least four, whose variety is the measure.
+            reference: (m, F) features of held-out pictures.
+        """
+        try:
+            copies = Copies.fitted(train, held_out, EFFORT)
+        except UserError:  # too few to tell; everything else can be read all the same
+            copies = None
+        matcher = copies.matcher if copies else Matcher.fitted(train)
+        layout = torch.from_numpy(matcher.layout(train[: len(some)]))
+        yardsticks = Yardstick.of("features", some), Yardstick.of("layout", layout)
+        return cls(reference if len(reference) >= FEWEST else some, matcher, copies, yardsticks)
+
+    def read(self, images: np.ndarray, features: Tensor) -> Reading:
+        """What samples (n, H, W, C) uint8 with features (n, F) tell, n at least 16."""
+        layout = torch.from_numpy(self.matcher.layout(images))
+        both: Sequence[Variety] = [
+            yardstick.variety(distances(rows))
+            for yardstick, rows in zip(self.yardsticks, (features, layout), strict=True)
+        ]
+        near = int(self.copies.judge(images).near.sum()) if self.copies else 0
+        return Reading(
+            1000 * kid(features, self.reference),
+            near,
+            self.copies is not None and near > most_honest(len(images), self.copies),
+            min(each.ratio for each in both),
+            any(each.is_collapsed for each in both),
+        )
+
+
+def word(reading: Reading, history: Sequence[Moment]) -> str:
+    """One word on a run, by its newest reading and all moments up to it; empty while it begins.
+
+    All generators begin with samples that are alike, so it is no collapse while they come nearer
+    to real pictures.
+    """
+    if reading.copying:
+        return "COPYING"
+    state = progress(history)
+    if len(history) < POINTS or state == "LEARNING":
+        return state if state == "LEARNING" else ""
+    return "COLLAPSED" if reading.collapsed else state

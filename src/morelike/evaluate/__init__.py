@@ -1,0 +1,1 @@
+"""Evaluation: reads runs and folders of pictures, asks the diagnostics, says what it found."""
