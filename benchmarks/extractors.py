@@ -3,13 +3,17 @@
     python benchmarks/extractors.py --data ../shared/data/bikes --weights mobilenetv2.safetensors
 
 Half of the pictures are the reference, the other half is damaged in ten ways, each at four
-strengths; for each, KID to the reference by both extractors. Printed are the distances in units of
-each extractor's largest, and Spearman's rank correlation between the two extractors over all pairs
-of (damage, strength) and within each kind; how often a stronger damage is farther away, for each
-extractor; and, of each extractor, the distance of the undamaged half, which should be about 0.
+strengths; for each, KID to the reference by both extractors. All of it is repeated with other
+halves, as many times as there are seeds. Printed are, for each set of pictures and over all of
+them, Spearman's rank correlation between the two extractors over all pairs of (damage, strength)
+and within each kind of damage, each as its mean over the seeds and the standard deviation between
+them; how often a stronger damage is farther away, for each extractor; each kind's distances in
+units of the extractor's largest, which show where the two disagree; and the distance of the
+undamaged half, which should be about 0.
 
-The features of the weights file are kept in the cache, so that a second run takes seconds. Ranks
-within one kind are of four figures each, so a single swap costs 0.2.
+The features are kept in the cache, so that a second run takes seconds. Ranks within one kind are
+of four figures each, so a single swap costs 0.2. Halves of one set share pictures, so the spread is
+between splits of the same pictures and not between sets.
 """
 
 from __future__ import annotations
@@ -211,9 +215,9 @@ def spearman(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
 
 
-def measure(source: str, looks: list[Extractor]) -> dict[str, Any]:
-    """All figures of one set of pictures, for two extractors."""
-    half = halves(source)
+def measure(source: str, looks: list[Extractor], seed: int) -> dict[str, Any]:
+    """All figures of one set of pictures cut by this seed, for two extractors."""
+    half = halves(source, seed)
     reference = [features_of(look, half.reference).double().numpy() for look in looks]
 
     def distances(images: Pictures) -> list[float]:
@@ -245,15 +249,56 @@ def measure(source: str, looks: list[Extractor]) -> dict[str, Any]:
     }
 
 
-def table(found: dict[str, Any]) -> str:
-    """The figures for a person: each distance as a share of the extractor's largest."""
-    lines = [f"{found['source']}, {found['pictures']} pictures: Spearman {found['spearman']:.3f}"]
-    lines.append("undamaged        " + " / ".join(f"{one:.3f}" for one in found["undamaged"]))
-    for kind, about in found["kinds"].items():
-        both = (
-            " ".join(f"{value:6.3f}" for value in one) for one in np.transpose(about["relative"])
-        )
-        lines.append(f"{kind:16s} " + " | ".join(both) + f" | {about['spearman']:5.2f}")
+def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Mean and standard deviation over the seeds of one set of pictures."""
+
+    def over(values: list[float]) -> list[float]:
+        return [float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0]
+
+    kinds = {}
+    for kind in DAMAGES:
+        about = [run["kinds"][kind] for run in runs]
+        kinds[kind] = {
+            "spearman": over([one["spearman"] for one in about]),
+            "rising": np.mean([one["rising"] for one in about], axis=0).tolist(),
+            "relative": np.mean([one["relative"] for one in about], axis=0).tolist(),
+        }
+    return {
+        "source": runs[0]["source"],
+        "pictures": runs[0]["pictures"],
+        "spearman": over([run["spearman"] for run in runs]),
+        "undamaged": np.mean([run["undamaged"] for run in runs], axis=0).tolist(),
+        "kinds": kinds,
+    }
+
+
+def table(sets: list[dict[str, Any]]) -> str:
+    """Rank correlations in Markdown: a row for each kind, a column for each set and for all."""
+    names = [f"{Path(one['source']).stem}, {one['pictures'][1]}" for one in sets]
+    lines = ["| | " + " | ".join([*names, "mean of sets", "rising, each"]) + " |"]
+    lines.append("| --- |" + " --- |" * (len(sets) + 2))
+
+    def row(title: str, each: list[list[float]], rising: str) -> str:
+        cells = [f"{mean:.2f} ± {spread:.2f}" for mean, spread in each]
+        return f"| {title} | " + " | ".join([*cells, f"{np.mean(each, 0)[0]:.2f}", rising]) + " |"
+
+    for kind in DAMAGES:
+        about = [one["kinds"][kind] for one in sets]
+        rising = " / ".join(f"{x:.2f}" for x in np.mean([one["rising"] for one in about], axis=0))
+        lines.append(row(kind, [one["spearman"] for one in about], rising))
+    lines.append(row("**all 40 pairs**", [one["spearman"] for one in sets], ""))
+    return "\n".join(lines)
+
+
+def distances_table(sets: list[dict[str, Any]]) -> str:
+    """Mean distances at the four strengths as shares of the largest, by each extractor."""
+    lines = ["| | by the first, weakest to strongest | by the second |", "| --- | --- | --- |"]
+    undamaged = np.mean([one["undamaged"] for one in sets], axis=0)
+    lines.append("| undamaged | " + " | ".join(f"{x:.3f}" for x in undamaged) + " |")
+    for kind in DAMAGES:
+        relative = np.mean([one["kinds"][kind]["relative"] for one in sets], axis=0)
+        cells = [" ".join(f"{x:.2f}" for x in column) for column in relative.T]
+        lines.append(f"| {kind} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -263,14 +308,18 @@ def main() -> None:
     parser.add_argument("--data", nargs="+", required=True, help="folders or zips of pictures")
     parser.add_argument("--weights", type=Path, required=True, help="safetensors of --against")
     parser.add_argument("--against", default="timm:mobilenetv2_100")
+    parser.add_argument("--seeds", type=int, default=4, help="how many times it is repeated")
     parser.add_argument("--json", type=Path, help="write the figures to this file as well")
     options = parser.parse_args()
     looks = [extractor("random"), extractor(options.against, options.weights)]
     start = time.perf_counter()
     results = []
     for source in options.data:
-        results.append(measure(source, looks))
-        print(table(results[-1]), flush=True)
+        runs = [measure(source, looks, seed) for seed in range(options.seeds)]
+        results.append(summary(runs) | {"runs": runs})
+        print(table(results[-1:]), flush=True)
+    print(table(results))
+    print(distances_table(results))
     figures = {
         "extractors": [look.name for look in looks],
         "seconds": time.perf_counter() - start,

@@ -119,3 +119,17 @@ def test_folders_can_be_flushed(tmp_path: Path) -> None:
     files.sync_folder(tmp_path)
     with pytest.raises(FileNotFoundError):
         files.sync_folder(tmp_path / "nowhere")
+
+
+def test_the_cache_is_where_the_environment_says_or_the_user_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MORELIKE_CACHE", str(tmp_path / "kept"))
+    assert files.cache_folder() == tmp_path / "kept"
+    for unset in ("", None):
+        if unset is None:
+            monkeypatch.delenv("MORELIKE_CACHE")
+        else:
+            monkeypatch.setenv("MORELIKE_CACHE", unset)
+        assert files.cache_folder().is_absolute()
+        assert files.cache_folder().name == "morelike"

@@ -1,4 +1,4 @@
-"""Writing files so that a killed process never leaves half of one that is believed."""
+"""Writing files so that a killed process never leaves half of one that is believed; the cache."""
 
 from __future__ import annotations
 
@@ -8,6 +8,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import platformdirs
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: $MORELIKE_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("MORELIKE_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("morelike"))
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:

@@ -12,6 +12,7 @@ from morelike.metrics.kernel import (
     exceeding_share,
     kid,
     kid_interval,
+    kid_interval_and_subsets,
     kid_permutations,
     kid_subsets,
 )
@@ -158,6 +159,59 @@ def test_subsets_of_everything_are_the_whole() -> None:
     assert kid_subsets(a, b, rng(0, "test"), size=5, count=9).spread > 0
 
 
+@pytest.mark.usefixtures("tile")
+def test_subsets_are_what_kid_says_of_them_whichever_way_is_shorter() -> None:
+    a, b = rows(11, seed=1), rows(14, seed=2)
+    numbers, expected = rng(0, "test"), []
+    for _ in range(30):
+        first = numbers.choice(11, 6, replace=False)
+        second = numbers.choice(14, 6, replace=False)
+        expected.append(kid(a[torch.from_numpy(first)], b[torch.from_numpy(second)]))
+    for count in (1, 30):  # one by one, and from sums over everything
+        found = kid_subsets(a, b, rng(0, "test"), size=6, count=count)
+        assert found.mean == pytest.approx(np.mean(expected[:count]), rel=1e-10)
+        assert found.spread == pytest.approx(np.std(expected[:count]), abs=1e-10)
+
+
+@pytest.mark.usefixtures("tile")
+def test_one_pass_says_what_two_say() -> None:
+    a, b = rows(11, seed=1), rows(14, seed=2)
+    whole, subsets = kid_interval_and_subsets(a, b, rng(0, "test"), size=6, count=9, level=0.8)
+    assert whole == pytest.approx(kid_interval(a, b, level=0.8))
+    assert subsets == pytest.approx(kid_subsets(a, b, rng(0, "test"), size=6, count=9))
+
+
+def test_large_sets_are_compared_in_float32_and_lose_nothing_that_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a, b = rows(90, 40, 1).relu(), (1.02 * rows(80, 40, 2)).relu()
+    monkeypatch.setattr(module, "TILE", 32)
+    used = []
+    exact = module.kernel
+
+    def noted(x: Tensor, y: Tensor) -> Tensor:
+        used.append(x.dtype)
+        return exact(x, y)
+
+    monkeypatch.setattr(module, "kernel", noted)
+
+    def figures() -> list[float]:
+        whole, subsets = kid_interval_and_subsets(a, b, rng(0, "test"), 50, 9)
+        chance = kid_permutations(a, b, 5, rng(0, "test")).tolist()
+        return [kid(a, b), *whole, *subsets, *chance]
+
+    slow, error = figures(), kid_interval(a, b).standard_error
+    assert set(used) == {torch.float64}
+    used.clear()
+    monkeypatch.setattr(module, "LARGE", 0)
+    assert figures() == pytest.approx(slow, abs=1e-4 * error)
+    assert set(used) == {torch.float32}
+    # What float32 might not hold stays float64.
+    used.clear()
+    kid(1e7 * a, b)
+    assert set(used) == {torch.float64}
+
+
 def test_what_is_no_two_sets_is_refused() -> None:
     a = rows(10)
     calls = [
@@ -167,6 +221,10 @@ def test_what_is_no_two_sets_is_refused() -> None:
         lambda: kid_interval(a, a[:3]),
         lambda: kid_interval(a, a, level=1.0),
         lambda: kid_subsets(a, a, rng(0, "test"), size=11),
+        lambda: kid_subsets(a, a, rng(0, "test"), size=1),
+        lambda: kid_interval_and_subsets(a, a, rng(0, "test"), size=11),
+        lambda: kid_interval_and_subsets(a, a, rng(0, "test"), size=1),
+        lambda: kid_interval_and_subsets(a, a, rng(0, "test"), size=5, level=0.0),
         lambda: kid_permutations(a, a, 0, rng(0, "test")),
     ]
     for call in calls:

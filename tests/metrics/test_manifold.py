@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from morelike.metrics import memorization as module
+from morelike.metrics import distances as module
 from morelike.metrics.manifold import manifold
 from morelike.rng import rng
 
@@ -65,6 +65,36 @@ def test_against_all_pairs_whatever_the_tiles(
         assert getattr(found, name).tolist() == pytest.approx(values), name
 
 
+@pytest.mark.parametrize("tile", [16, 1024])
+@pytest.mark.parametrize("surface", [0, 250])
+def test_what_lies_just_inside_and_just_outside(
+    surface: int, tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Samples a billionth from a ball's surface, where float32 cannot tell: few, then most."""
+    monkeypatch.setattr(module, "TILE", tile)
+    real = rows(150, 12)
+    radius = np.sort(np.linalg.norm(real.numpy()[:, None] - real.numpy(), axis=-1), 1)[:, 2]
+    away = rows(30 + surface, 12, 2)
+    away *= torch.from_numpy(radius)[torch.arange(len(away)) % 150, None] / away.norm(
+        dim=1, keepdim=True
+    )
+    sides = 1 + 1e-9 * torch.from_numpy(rng(0, "test").choice([-1.0, 1.0], (len(away), 1)))
+    fake = real[torch.arange(len(away)) % 150] + sides * away
+    found, expected = manifold(real, fake, 2), brute(real.numpy(), fake.numpy(), 2)
+    for name, values in expected.items():
+        assert getattr(found, name).tolist() == pytest.approx(values), name
+
+
+def test_realism_where_every_trusted_ball_is_as_good() -> None:
+    """All ratios are equal to a billionth, so that float64 has to search again."""
+    real = 2**0.5 * torch.eye(30).double()
+    real[20:] *= 3
+    fake = 1e-9 * rows(5, 30)
+    found, expected = manifold(real, fake, 2), brute(real.numpy(), fake.numpy(), 2)
+    for name, values in expected.items():
+        assert getattr(found, name).tolist() == pytest.approx(values, rel=1e-12), name
+
+
 def test_equal_distributions_are_covered_as_the_lemma_says() -> None:
     real, fake = rows(600, seed=1), rows(600, seed=2)
     found = manifold(real, fake)
@@ -89,6 +119,20 @@ def test_repeated_pictures_have_balls_of_radius_0_that_only_copies_reach() -> No
     assert found.inside.tolist() == [True, False]
     assert found.realism.tolist() == [1, 0]
     assert found.rarity.tolist() == [0, math.inf]
+
+
+@pytest.mark.parametrize("tile", [4, 1024])
+def test_repeated_pictures_do_not_shift_the_others(
+    tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TILE", tile)
+    real = torch.cat([rows(12), rows(3), 50 + rows(4, seed=3)])  # the first three are there twice
+    fake = 1.2 * rows(9, seed=2)
+    found = manifold(real, fake, 1)
+    with np.errstate(divide="ignore"):
+        expected = brute(real.numpy(), fake.numpy(), 1)
+    for name, values in expected.items():
+        assert getattr(found, name).tolist() == pytest.approx(values), name
 
 
 def test_a_collapse_has_precision_and_neither_recall_nor_coverage() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from morelike.metrics import memorization as module
+from morelike.metrics import distances as module
 from morelike.metrics.frechet import frechet_distance
 from morelike.metrics.memorization import (
     authentic,
@@ -62,7 +62,12 @@ def test_authentic_by_hand() -> None:
     train = column(0, 1, 5)  # nearest others at 1, 1 and 4
     fake = column(0.4, -1.5, 8.5, 9.5, 5)
     assert authentic(fake, train).tolist() == [False, True, False, True, False]
+    assert authentic(column(-1, 9), train).tolist() == [False, False]  # just as far is not farther
     assert authenticity(fake, train) == 0.4
+    known = nearest(fake, train, 3)
+    assert authentic(fake, train, known).tolist() == [False, True, False, True, False]
+    known.distance[:] = 100
+    assert authentic(fake, train, known).all()
 
 
 def test_authenticity_of_copies_and_of_honest_samples() -> None:
@@ -147,6 +152,34 @@ def test_memorization_distance_whatever_the_tiles() -> None:
     a, b = rows(11, seed=1), rows(9, seed=2)
     x, y = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (a.numpy(), b.numpy()))
     assert memorization_distance(a, b) == pytest.approx((1 - np.abs(x @ y.T)).min(1).mean())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cosines_that_float32_cannot_tell_apart(seed: int) -> None:
+    """Fifty training pictures at nearly one angle to the sample, the nearest by a hair."""
+    train = torch.cat([torch.ones(50, 1).double(), torch.eye(50).double()], dim=1)
+    train[:, 0] += 1e-11 * torch.from_numpy(rng(seed, "test").permutation(50)).double()
+    train[::2] *= -7
+    fake = torch.tensor([[3.0] + [0.0] * 50]).double()
+    cosines = (train[:, 0] / train.norm(dim=1)).abs()
+    expected = (1 - cosines.max()).item()
+    assert memorization_distance(fake, train) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_distance_of_copies_is_not_rounding() -> None:
+    train = rows(60, 300).abs()
+    assert memorization_distance(3 * train.flip(0), train) < 1e-14
+    near = train + 1e-4 * rows(60, 300, 2)
+    x, y = (v.numpy() / np.linalg.norm(v.numpy(), axis=1, keepdims=True) for v in (near, train))
+    expected = (1 - np.abs(x @ y.T)).min(1).mean()
+    assert expected < 1e-7
+    assert memorization_distance(near, train) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_known_frechet_distance_is_not_computed_again() -> None:
+    train, fake = rows(50, seed=1), rows(50, seed=2)
+    expected = 3.0 / memorization_distance(fake, train)
+    assert mifid(fake, train, 1.0, frechet=3.0) == pytest.approx(expected)
 
 
 def test_mifid_punishes_below_its_threshold_only() -> None:

@@ -106,3 +106,8 @@ def test_total_variation_grows_with_planted_damage(toy: Points) -> None:
     assert shifted[-1] > 0.4
     half = found[found[:, 0] > 0]
     assert 0.3 < total_variation(half, truth, EDGES) < 0.65
+
+
+def test_the_floor_of_nearly_empty_bins_is_twice_their_mass() -> None:
+    """One sample in a bin of mass p or none: on average nearly p (1 - p) + (1 - p) p."""
+    assert total_variation_floor(np.full((10, 10), 1e-6), 10) == pytest.approx(100 * 1e-6)

@@ -68,8 +68,9 @@ def test_features_are_made_float64_and_what_is_none_is_refused() -> None:
             checked(*sets)
     with pytest.raises(ValueError, match="at least 4 rows"):
         checked(rows(3), least=4)
-    with pytest.raises(ValueError, match="not finite"):
-        checked(rows(3), torch.tensor([[torch.nan]]))
+    for wrong in (torch.nan, torch.inf, -torch.inf):
+        with pytest.raises(ValueError, match="not finite"):
+            checked(rows(3), torch.tensor([[wrong], [0.0]]))
 
 
 @pytest.mark.parametrize(("count", "level"), [(0, 0.5), (5, 0.0), (5, 1.0)])

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from morelike.metrics import memorization as module
+from morelike.metrics import distances as module
 from morelike.metrics.vendi import pair_distances, vendi_score
 from morelike.rng import rng
 

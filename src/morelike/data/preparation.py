@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 import time
 from collections import Counter
@@ -16,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from morelike import files
 from morelike.config import DataConfig
@@ -41,6 +39,7 @@ from morelike.data.scan import Progress, Scan, form_of, scan, survey
 from morelike.data.split import held_out
 from morelike.data.store import Store, forget_old
 from morelike.errors import MorelikeError, UserError
+from morelike.files import cache_folder
 from morelike.version import __version__
 
 FEWEST = 2
@@ -96,12 +95,6 @@ class Prepared:
     def decisions_csv(self) -> str:
         """The text of decisions.csv."""
         return write_decisions(self.scan.keys, self.judgements.contents, self.decisions)
-
-
-def cache_folder() -> Path:
-    """Where prepared data sets are kept: $MORELIKE_CACHE, or the user's cache folder."""
-    chosen = os.environ.get("MORELIKE_CACHE")
-    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("morelike"))
 
 
 def prepare(

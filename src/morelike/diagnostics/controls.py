@@ -111,10 +111,10 @@ def smeared(images: np.ndarray, numbers: np.random.RandomState) -> np.ndarray:
     means = averaged(images, numbers, (3, 5))
     radius = min(images.shape[1:3]) / 16
     rows, columns = np.indices(images.shape[1:3]) // 2
-    board = 24.0 * (1 - 2 * ((rows + columns) % 2))
+    board = np.where((rows + columns) % 2, -24.0, 24.0)
     made = np.stack([_softened(picture, radius) for picture in means]).astype(np.float32)
-    strength = np.asarray(numbers.uniform(0.5, 1.5, (len(made), 1, 1, 1)))
-    made[..., :3] += board[..., None] * strength
+    strength = numbers.uniform(0.5, 1.5, len(made))
+    made[..., :3] += np.multiply.outer(strength, board)[..., None]
     return made.round().clip(0, 255).astype(np.uint8)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from morelike.diagnostics.chances import binomial_tail, share_interval
 from morelike.diagnostics.controls import COPIES, DECOYS
-from morelike.diagnostics.copies import AVERAGES_NEAR, Copies, Judged
+from morelike.diagnostics.copies import Copies, Judged
 from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Figure, Finding, Panel, Power
 from morelike.metrics.memorization import authenticity, copying
@@ -16,6 +16,9 @@ from morelike.rng import rng
 
 ALARM = 0.05
 """How often an honest generator may be accused."""
+DECOYS_NEAR = 0.025
+"""Share of near-copies that accuses nobody: blurred and averaged training pictures have up to that,
+since some pictures have no detail to lose, and some averages are nearly one of their parts."""
 SHARE, POWER = 0.05, 0.95
 """Which share of copies is to be found, and how surely."""
 PLANTED = 100
@@ -31,7 +34,7 @@ def most_honest(samples: int, copies: Copies) -> int:
 
     More are unlikely by chance, be they real pictures never trained on or averages.
     """
-    share = max(copies.usual, AVERAGES_NEAR)
+    share = max(copies.usual, DECOYS_NEAR)
     low, high = -1, samples + 1
     while high - low > 1:
         middle = (low + high) // 2
@@ -62,8 +65,8 @@ def copying_finding(evidence: Evidence, copies: Copies, judged: Judged) -> Findi
     sentence = {
         "yes": f"{share:.1%} of the samples retell a training picture; of real pictures that were "
         f"never trained on, {usual:.1%} are as near to one.",
-        "no": f"{share:.1%} of the samples are near-copies of a training picture; of real pictures "
-        f"that were never trained on, {usual:.1%} are.",
+        "no": f"{share:.1%} of the samples are near-copies of a training picture, where chance "
+        f"gives up to {honest / samples:.1%}.",
         "unknown": f"{share:.1%} of the samples are near-copies, but one copy in twenty would be "
         f"noticed in {surely:.0%} of cases only; " + _would_do(recall, samples, copies),
     }

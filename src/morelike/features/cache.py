@@ -44,7 +44,7 @@ def features_of(extractor: Extractor, images: np.ndarray, cache: bool = True) ->
     if not cache:
         return extractor(images)
     key = _key(extractor, images)
-    path = _folder() / f"{key.hex()}.npy"
+    path = files.cache_folder() / "features" / f"{key.hex()}.npy"
     found = _read(path, key, (len(images), extractor.dimension))
     if found is not None:
         return torch.from_numpy(found)
@@ -53,12 +53,6 @@ def features_of(extractor: Extractor, images: np.ndarray, cache: bool = True) ->
     with contextlib.suppress(OSError):
         _write(path, key, features.numpy())
     return features
-
-
-def _folder() -> Path:
-    from morelike.data.preparation import cache_folder
-
-    return cache_folder() / "features"
 
 
 def _key(extractor: Extractor, images: np.ndarray) -> bytes:

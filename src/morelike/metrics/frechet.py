@@ -52,14 +52,20 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     variances = a.square().sum() + b.square().sum()
     if len(a) < a.shape[1]:
         cross = a @ b.T  # (N, M), N <= M
-        symmetric = cross @ cross.T
+        symmetric = gram(cross.T)
     else:
-        factor = _factor(a.T @ a)
-        symmetric = factor.T @ (b.T @ b) @ factor
+        factor = _factor(gram(a))
+        symmetric = factor.T @ gram(b) @ factor
     values = torch.linalg.eigvalsh(symmetric)
     # What is below rounding is 0: its roots would add up.
     values = values[values > len(values) * torch.finfo(values.dtype).eps * values.max()]
     return max((shift.square().sum() + variances - 2 * values.sqrt().sum()).item(), 0.0)
+
+
+def gram(x: Tensor) -> Tensor:
+    """x^T x of (N, F), (F, F): NumPy sees that it is symmetric, and does half of the work."""
+    values = x.numpy()
+    return torch.from_numpy(values.T @ values)
 
 
 def _factor(covariance: Tensor) -> Tensor:

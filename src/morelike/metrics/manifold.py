@@ -11,7 +11,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from morelike.metrics.memorization import distance_tiles, nearest_others
+from morelike.metrics.distances import (
+    Points,
+    Search,
+    located,
+    lower_bounds,
+    nearest_others,
+    slack,
+    squares,
+    squares_of_pairs,
+)
 from morelike.metrics.resampling import checked
 
 SLACK = 1 + 1e-12
@@ -70,7 +79,7 @@ class Manifold:
 
 
 def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
-    """Precision, recall, density, coverage, realism and rarity in one pass over all distances.
+    """Precision, recall, density, coverage, realism and rarity, all from the same distances.
 
     A ball's radius is an outlier's own loneliness: a few lonely real pictures have balls so large
     that nearly anything lies in one. So precision reads 0.99 on smears, and recall is as easily
@@ -87,24 +96,61 @@ def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
         ValueError: if F differs, a set has not more than k rows, or features are not finite.
     """
     real, fake = checked(real, fake)
-    real_radius = nearest_others(real, k).distance[:, -1]
     fake_reach = nearest_others(fake, k).distance[:, -1].square() * SLACK
-    real_reach = real_radius.square() * SLACK
-    trusted = real_radius <= real_radius.quantile(0.5)
+    # The smallest balls first, so that those which realism trusts lie side by side.
+    radius, order = nearest_others(real, k).distance[:, -1].sort(stable=True)
+    trusted = int((radius <= radius.quantile(0.5)).sum())
+    # Real rows that are equal have radius 0; a copy of one, 0 / 0, lies just inside.
+    points = int((radius[:trusted] == 0).sum())
+    x, y, unit = located(fake, real[order])
+    reach, fake_reach = radius.square() * SLACK / unit, fake_reach / unit
+    shrink = unit / radius[points:trusted].square()
+    # A factor for what float32 rounds here. A bound below 0 stays below what it bounds.
+    rounded = (shrink * (1 - 1e-6)).clamp_max(1e30).float()
+    search = Search(len(fake), 1)
     balls = torch.zeros(len(fake), dtype=torch.long)
     recalled, covered = (torch.zeros(len(real), dtype=torch.bool) for _ in range(2))
-    realism, rarity = fake.new_zeros(len(fake)), fake.new_full((len(fake),), torch.inf)
-    for here, there, squared in distance_tiles(real, fake):
-        held = squared <= real_reach[here, None]
-        balls[there] += held.sum(dim=0)
-        covered[here] |= held.any(dim=1)
-        recalled[here] |= (squared <= fake_reach[there]).any(dim=1)
-        smallest = torch.where(held, real_radius[here, None], torch.inf).amin(dim=0)
-        rarity[there] = torch.minimum(rarity[there], smallest)
-        kept = trusted[here]
-        if kept.any():
-            # Real rows that are equal have radius 0; a copy of one, 0 / 0, lies just inside.
-            ratio = real_radius[here][kept, None].square() / squared[kept]
-            largest = ratio.nan_to_num_(nan=1.0, posinf=torch.inf).amax(dim=0)
-            realism[there] = torch.maximum(realism[there], largest)
-    return Manifold(k, balls, recalled, covered, realism.sqrt(), rarity)
+    rarity = fake.new_full((len(fake),), torch.inf)
+    realism = fake.new_zeros(len(fake))
+    for here, there, bounds in lower_bounds(x, y):
+        sample, picture = _within(x, y, here, there, bounds, reach[None, there])
+        balls += sample.bincount(minlength=len(fake))
+        covered[order[picture]] = True
+        rarity.scatter_reduce_(0, sample, radius[picture], "amin")
+        realism[sample[picture < points]] = 1
+        _, picture = _within(x, y, here, there, bounds, fake_reach[here, None])
+        recalled[order[picture]] = True
+        first, last = (min(max(end, points), trusted) for end in (there.start, there.stop))
+        if first < last:
+            nearby = bounds[:, first - there.start : last - there.start]
+            search.add(here, first - points, nearby * rounded[first - points : last - points])
+    if points < trusted:
+        some = Points(*(values[points:trusted] for values in y))
+        least, _ = search.settled(
+            lambda rows, which: squares_of_pairs(x, some, rows, which) * shrink[which],
+            lambda rows: squares(x, some, rows, slice(None)) * shrink,
+        )
+        realism = torch.maximum(realism, least[:, 0].rsqrt())
+    return Manifold(k, balls, recalled, covered, realism, rarity)
+
+
+def _within(
+    x: Points, y: Points, here: slice, there: slice, bounds: Tensor, reach: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Which rows of x, and which of y, are at most the squared distance `reach` apart.
+
+    Where float32 leaves it in doubt, float64 decides.
+    """
+    row, column = (bounds <= (reach * (1 + 1e-6)).float()).nonzero(as_tuple=True)
+    i, j = row + here.start, column + there.start
+    limit = reach.expand(bounds.shape)[row, column]
+    above = bounds[row, column] + 2 * slack(x.exact.shape[1]) * (x.norms[i] + y.norms[j])
+    doubtful = above > limit
+    count = int(doubtful.sum())
+    if count > bounds.numel() // 64:
+        inside = squares(x, y, here, there)[row, column] <= limit
+    else:
+        inside = ~doubtful
+        pairs = squares_of_pairs(x, y, i[doubtful], j[doubtful][:, None])[:, 0]
+        inside[doubtful] = pairs <= limit[doubtful]
+    return i[inside], j[inside]

@@ -6,108 +6,19 @@ wherever these are dense. Each says what honest samples give.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from morelike.metrics import distances
+from morelike.metrics.distances import Nearest, Search, nearest, nearest_others
 from morelike.metrics.frechet import frechet_distance
 from morelike.metrics.resampling import checked
 
-TILE = 1024
-"""Rows and columns of a distance matrix that are in memory at a time, 8 MB."""
 
-ROUNDING = 1e-12
-"""Squared distances up to this share of the two squared norms (about the mean) are 0. They come
-from |x|^2 + |y|^2 - 2 x.y, whose rounding makes equal rows differ by some 1e-15 of that; and rows
-that differ by a millionth are float32's own noise."""
-
-
-def distance_tiles(a: Tensor, b: Tensor | None = None) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Squared Euclidean distances of a (N, F) to b (M, F), tile by tile.
-
-    Yields:
-        rows, columns, and squared distances between them. Without b those within a, the upper
-        triangle of tiles only, and infinity on the diagonal: no row is its own neighbour.
-    """
-    centre = (a if b is None else b).mean(dim=0)  # far from 0, subtraction would cancel digits
-    x = a - centre
-    y = x if b is None else b - centre
-    norms_x, norms_y = torch.linalg.vecdot(x, x), torch.linalg.vecdot(y, y)
-    for top in range(0, len(x), TILE):
-        for left in range(top if b is None else 0, len(y), TILE):
-            here, there = slice(top, top + TILE), slice(left, left + TILE)
-            sums = norms_x[here, None] + norms_y[there]
-            squared = torch.addmm(sums, x[here], y[there].T, alpha=-2)
-            squared.masked_fill_(squared <= sums.mul_(ROUNDING), 0)
-            if b is None and top == left:
-                squared.fill_diagonal_(torch.inf)
-            yield here, there, squared
-
-
-class Nearest(NamedTuple):
-    """Nearest neighbours of N rows, the nearest first."""
-
-    distance: Tensor
-    """(N, k), Euclidean."""
-    which: Tensor
-    """(N, k), which rows they are."""
-
-
-def nearest(a: Tensor, b: Tensor, k: int = 1) -> Nearest:
-    """The k rows of b (M, F) nearest to each row of a (N, F), exact, in bounded memory.
-
-    Raises:
-        ValueError: if F differs, b has fewer than k rows, or features are not finite.
-    """
-    a, b = checked(a, b)
-    _enough(k, len(b))
-    found = _Found(len(a), k)
-    for here, there, squared in distance_tiles(a, b):
-        found.add(here, there, squared)
-    return Nearest(found.squared.sqrt(), found.which)
-
-
-def nearest_others(a: Tensor, k: int = 1) -> Nearest:
-    """The k other rows of a (N, F) nearest to each row of a. Another row may be equal to it.
-
-    Raises:
-        ValueError: if there are not k others, or features are not finite.
-    """
-    (a,) = checked(a)
-    _enough(k, len(a) - 1)
-    found = _Found(len(a), k)
-    for here, there, squared in distance_tiles(a):
-        found.add(here, there, squared)
-        if here != there:
-            found.add(there, here, squared.T)
-    return Nearest(found.squared.sqrt(), found.which)
-
-
-def _enough(k: int, rows: int) -> None:
-    if not 1 <= k <= rows:
-        raise ValueError(f"{k} nearest neighbours were asked for, among {rows}")
-
-
-class _Found:
-    """The nearest so far."""
-
-    def __init__(self, rows: int, k: int) -> None:
-        self.squared = torch.full((rows, k), torch.inf, dtype=torch.float64)
-        self.which = torch.zeros((rows, k), dtype=torch.long)
-
-    def add(self, here: slice, there: slice, squared: Tensor) -> None:
-        k = self.squared.shape[1]
-        values, index = squared.topk(min(k, squared.shape[1]), dim=1, largest=False)
-        values = torch.cat([self.squared[here], values], dim=1)
-        index = torch.cat([self.which[here], index + there.start], dim=1)
-        self.squared[here], kept = values.topk(k, dim=1, largest=False)
-        self.which[here] = index.gather(1, kept)
-
-
-def authentic(fake: Tensor, train: Tensor) -> Tensor:
+def authentic(fake: Tensor, train: Tensor, found: Nearest | None = None) -> Tensor:
     """Which of `fake` (N, F) are new, and not a training picture with some noise: (N,) bool.
 
     Alaa et al. 2022, "How Faithful is your Synthetic Data?", section 3.3: a sample is authentic if
@@ -115,10 +26,15 @@ def authentic(fake: Tensor, train: Tensor) -> Tensor:
     samples are not all: 65 % were, in 16 normal features with 50 training rows. So compare with the
     share of held-out pictures in place of `fake`.
 
+    Args:
+        fake: (N, F).
+        train: (M, F).
+        found: `nearest(fake, train)`, where it is known already.
+
     Raises:
         ValueError: if F differs, `train` has fewer than two rows, or features are not finite.
     """
-    found = nearest(fake, train)
+    found = found or nearest(fake, train)
     usual = nearest_others(train).distance[:, 0]
     return found.distance[:, 0] > usual[found.which[:, 0]]
 
@@ -228,13 +144,27 @@ def memorization_distance(fake: Tensor, train: Tensor) -> float:
     """
     fake, train = checked(fake, train)
     a, b = _directions(fake), _directions(train)
-    closest = a.new_zeros(len(a))
-    for top in range(0, len(a), TILE):
-        for left in range(0, len(b), TILE):
-            similar = (a[top : top + TILE] @ b[left : left + TILE].T).abs_().amax(dim=1)
-            here = closest[top : top + TILE]
-            torch.maximum(here, similar, out=here)
-    return (1 - closest).clamp_min(0).mean().item()
+    tile, search = distances.TILE, Search(len(a), 1)
+    rounded, others, wrong = a.float(), b.float(), distances.slack(a.shape[1])
+    for top in range(0, len(a), tile):
+        for left in range(0, len(b), tile):
+            alike = (rounded[top : top + tile] @ others[left : left + tile].T).abs_()
+            search.add(slice(top, top + tile), left, alike.neg_().sub_(wrong))
+    least, _ = search.settled(
+        lambda rows, which: -_cosines(a, b, rows, which).abs(), lambda rows: -(a[rows] @ b.T).abs()
+    )
+    return (1 + least).clamp_min(0).mean().item()
+
+
+def _cosines(a: Tensor, b: Tensor, rows: Tensor, which: Tensor) -> Tensor:
+    """Of rows (n,) of a and each of the rows `which` (n, c) of b, all of length 1."""
+    found = a.new_empty(which.shape)
+    step = max(distances.GATHERED // (which.shape[1] * a.shape[1]), 1)
+    for start in range(0, len(rows), step):
+        some = slice(start, start + step)
+        picked = b[which[some].flatten()].unflatten(0, which[some].shape)
+        found[some] = (picked @ a[rows[some]][:, :, None])[:, :, 0]
+    return found
 
 
 def _directions(features: Tensor) -> Tensor:
@@ -244,16 +174,24 @@ def _directions(features: Tensor) -> Tensor:
     return features / norms
 
 
-def mifid(fake: Tensor, train: Tensor, threshold: float = 0.1) -> float:
+def mifid(
+    fake: Tensor, train: Tensor, threshold: float = 0.1, frechet: float | None = None
+) -> float:
     """Fréchet distance divided by the memorisation distance, where that is below the threshold.
 
     Bai et al. 2021, section 4.1. At the threshold it jumps by a factor 1 / threshold, and where it
     should lie depends on the features: 0.1 was chosen for one competition. Copies give a large
     number, not infinity, which JSON could not carry.
 
+    Args:
+        fake: (N, F).
+        train: (M, F).
+        threshold: the memorisation distance from which on nothing is punished.
+        frechet: `frechet_distance(fake, train)`, where it is known already.
+
     Raises:
         ValueError: as for `frechet_distance` and `memorization_distance`.
     """
     distance = memorization_distance(fake, train)
     penalty = 1 / (distance + 1e-15) if distance < threshold else 1.0
-    return frechet_distance(fake, train) * penalty
+    return (frechet_distance(fake, train) if frechet is None else frechet) * penalty

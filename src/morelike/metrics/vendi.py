@@ -7,7 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from morelike.metrics.memorization import distance_tiles
+from morelike.metrics.distances import distance_tiles
+from morelike.metrics.frechet import gram
 from morelike.metrics.resampling import checked
 
 
@@ -29,8 +30,8 @@ def vendi_score(features: Tensor) -> float:
     if not norms.all():
         raise ValueError("features of length 0 have no direction")
     x = features / norms
-    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
-    values = torch.linalg.eigvalsh(gram / len(x)).clamp_min(0)
+    inner = gram(x.T if len(x) < x.shape[1] else x)
+    values = torch.linalg.eigvalsh(inner / len(x)).clamp_min(0)
     return torch.special.entr(values).sum().exp().item()
 
 
