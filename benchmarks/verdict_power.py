@@ -127,7 +127,7 @@ def _copying(
         for share in SHARES:
             found[f"COPYING, {share:.0%} {name}"] = accused(near, max(1, round(share * samples)))
         # What the card would say of its own power, and so whether it would say UNKNOWN.
-        sure = binomial_tail(limit + 1, samples, SHARE * float(near.mean())) >= POWER
+        sure = binomial_tail(limit + 1, few, float(near.mean())) >= POWER
         found[f"sure of itself, {SHARE:.0%} {name}"] = sure
         missed = sure and not found[f"COPYING, {SHARE:.0%} {name}"]
         found[f"missed, and not UNKNOWN, {SHARE:.0%} {name}"] = missed

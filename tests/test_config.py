@@ -142,6 +142,7 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("training.precision", ["auto", "fp32", "bf16"], ["fp16", "float32", 32]),
     ("training.log_every", [1], [0]),
     ("training.checkpoint_minutes", [0.01], [0]),
+    ("training.stop_when", [[], ["copying", "stalled"]], [["bored"], "copying"]),
     ("training.keep", [1, 1000], [0]),
     ("generator.width", [1, 1024], [0, 1025]),
     ("generator.latent", [1, 65536], [0, 65537]),

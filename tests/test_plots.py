@@ -21,7 +21,7 @@ def records(count: int, *without: str) -> list[dict[str, Any]]:
             "probability_fake": 0.4,
         }
         if number % 5 == 0:
-            record["distance"] = 100.0 - number
+            record["kid"] = 100.0 - number
         made.append({key: value for key, value in record.items() if key not in without})
     return made
 
@@ -43,9 +43,9 @@ def ink(path: Path, color: str) -> int:
 
 def test_each_kind_of_number_has_its_panel(tmp_path: Path) -> None:
     plot_losses(tmp_path / "all.png", records(50), "00001-roses")
-    plot_losses(tmp_path / "two.png", records(50, "distance"), "00001-roses")
+    plot_losses(tmp_path / "two.png", records(50, "kid"), "00001-roses")
     probabilities = ("probability_real", "probability_fake")
-    plot_losses(tmp_path / "one.png", records(50, "distance", *probabilities), "00001-roses")
+    plot_losses(tmp_path / "one.png", records(50, "kid", *probabilities), "00001-roses")
     heights = [height(tmp_path / f"{name}.png") for name in ("one", "two", "all")]
     assert heights[0] < heights[1] < heights[2]
     assert heights[2] - heights[1] == pytest.approx(heights[1] - heights[0], abs=2)
@@ -57,10 +57,10 @@ def test_each_kind_of_number_has_its_panel(tmp_path: Path) -> None:
     "kept",
     [
         {"probability_real"},
-        {"probability_fake", "distance"},
-        {"distance"},
+        {"probability_fake", "kid"},
+        {"kid"},
         {"loss_generator"},
-        {"loss_discriminator", "distance"},
+        {"loss_discriminator", "kid"},
     ],
 )
 def test_any_of_the_numbers_may_be_missing(tmp_path: Path, kept: set[str]) -> None:
@@ -71,10 +71,10 @@ def test_any_of_the_numbers_may_be_missing(tmp_path: Path, kept: set[str]) -> No
 
 
 def test_values_that_are_null_are_left_out(tmp_path: Path) -> None:
-    some = [*records(8), {"images": 512, "loss_generator": None, "distance": None}]
+    some = [*records(8), {"images": 512, "loss_generator": None, "kid": None}]
     plot_losses(tmp_path / "a.png", some, "x")
     assert height(tmp_path / "a.png") > 100
-    plot_losses(tmp_path / "b.png", [{"images": 512, "distance": None}], "x")
+    plot_losses(tmp_path / "b.png", [{"images": 512, "kid": None}], "x")
     assert not (tmp_path / "b.png").exists()
 
 

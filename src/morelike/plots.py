@@ -51,7 +51,7 @@ def plot_losses(path: Path, records: Sequence[dict[str, Any]], title: str) -> No
         axis.legend(loc="upper right", frameon=False)
         if "probability_real" in keys:
             axis.set_ylim(0, 1)
-        if "kid" in keys and min(r["kid"] for r in records if "kid" in r) > 0:
+        if "kid" in keys and all(r["kid"] > 0 for r in records if r.get("kid") is not None):
             axis.set_yscale("log")  # it falls tenfold at once, and what counts comes after
     axes[-1].set_xlabel("real pictures shown")
     figure.suptitle(title)

@@ -37,7 +37,7 @@ def evaluate(
         Path | None,
         typer.Option(help="For a folder: pictures of the same kind, never trained on."),
     ] = None,
-    count: Annotated[int, typer.Option(min=16, help="For a run: how many samples.")] = 512,
+    count: Annotated[int, typer.Option(min=16, help="For a run: how many samples.")] = 1000,
     checkpoint: Annotated[
         str, typer.Option(help="For a run: best, latest, or a number of images seen.")
     ] = "best",

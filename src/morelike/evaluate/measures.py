@@ -9,7 +9,7 @@ import torch
 
 from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Figure, Finding
-from morelike.metrics.frechet import frechet_distance, is_biased
+from morelike.metrics.frechet import frechet_distance, frechet_distance_extrapolated, is_biased
 from morelike.metrics.kernel import kid_interval
 from morelike.metrics.manifold import manifold
 from morelike.metrics.memorization import mifid
@@ -19,6 +19,8 @@ from morelike.metrics.sliced_wasserstein import sliced_wasserstein
 from morelike.rng import rng
 
 K = 5
+ROWS_A_FEATURE = 3
+"""Fewer than these, and the extrapolation says nothing (`frechet_distance_extrapolated`)."""
 MOST = 2_000
 """Pictures of each set that the measures of neighbours look at."""
 MOST_CLASSES = 20
@@ -57,6 +59,17 @@ def measures_finding(
             ),
         ),
     ]
+    if min(len(train), count) >= ROWS_A_FEATURE * train.shape[1]:
+        limit = frechet_distance_extrapolated(samples, train, numbers)
+        reach = 1.96 * limit.standard_error
+        figures.append(
+            Figure(
+                "Fréchet distance at infinite N",
+                limit.value,
+                limit.value - reach,
+                limit.value + reach,
+            )
+        )
     if len(half) > K and count > K:
         some = [x[:MOST] for x in (train[order], samples)]
         now = manifold(some[0], some[1], K)

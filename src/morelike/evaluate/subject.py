@@ -48,7 +48,7 @@ def from_run(
     path: Path,
     *,
     checkpoint: str = "best",
-    count: int = 512,
+    count: int = 1000,
     data: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,

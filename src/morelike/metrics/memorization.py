@@ -127,10 +127,19 @@ def copying(
     claimed = torch.zeros(2, count, dtype=torch.float64)
     claimed[0].index_add_(0, to_train.which[:, 0], weight)
     claimed[1].index_add_(0, to_held_out.which[:, 0], 1 - weight)
-    spread = (count * claimed.var().item() / 2) ** 0.5
-    excess = claimed[0].sum().item() - len(fake) / 2
-    z = excess / spread if spread > 0 else 0.0
-    return Copying(mann_whitney_z(d, e), weight.mean().item(), z)
+    return Copying(mann_whitney_z(d, e), weight.mean().item(), exchange_z(claimed))
+
+
+def exchange_z(claimed: Tensor) -> float:
+    """How many standard deviations more of the samples are nearest to the first half of 2R pictures
+    than would be had it been dealt at random which pictures are in it.
+
+    Args:
+        claimed: (2, R) float64, of how many samples each picture is the nearest.
+    """
+    spread = (claimed.shape[1] * claimed.var().item() / 2) ** 0.5
+    excess = claimed[0].sum().item() - claimed.sum().item() / 2
+    return excess / spread if spread > 0 else 0.0
 
 
 def memorization_distance(fake: Tensor, train: Tensor) -> float:
