@@ -52,7 +52,7 @@ def test_shape_and_type_stay_and_equal_numbers_give_equal_pictures(
 def test_mirrored_twice_is_as_before() -> None:
     images, numbers = bicycles(3), rng(0)
     once = mirrored(images, numbers)
-    assert np.array_equal(once[:, :, 0], images[:, :, -1])
+    assert np.array_equal(once, np.flip(images, axis=2))
     assert np.array_equal(mirrored(once, numbers), images)
 
 
@@ -157,6 +157,11 @@ def test_smears_have_a_checkerboard_of_two_pixels() -> None:
     height = (made - 128) * board[..., None]
     assert (height == height[:, :1, :1]).all()
     assert 12 <= height.min() < height.max() <= 36
+
+
+def test_smears_leave_transparency_without_a_checkerboard() -> None:
+    made = smeared(np.full((3, 16, 16, 4), 128, np.uint8), rng(0))
+    assert (made[..., 3] == 128).all()
 
 
 def test_a_generator_of_few_pictures_repeats_them() -> None:

@@ -97,6 +97,10 @@ def test_words_put_faults_first_and_say_unknown_where_nothing_is_known() -> None
         "STALLED",
     )
     assert words([found("learning", "unknown", "UNKNOWN")]) == ("UNKNOWN",)
+    copying = [found("learning", "yes", "LEARNING"), found("copying", "yes", "COPYING")]
+    assert words(copying) == ("COPYING",)
+    begun = [found("learning", "yes", "LEARNING"), found("collapse", "yes", "COLLAPSED")]
+    assert words(begun) == ("COLLAPSED", "LEARNING")
 
 
 def test_a_run_is_evaluated_with_its_networks_and_its_history(trained_run: Run) -> None:

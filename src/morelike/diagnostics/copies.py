@@ -6,8 +6,8 @@ training picture is explained far better than all others, so a blurred or an ave
 is near to many, is not taken for a copy as by a nearest distance alone.
 
 Where real pictures lie that were never trained on decides what is low: the held-out ones, and each
-training picture against all the others. So do averages of two training pictures, which are nearer
-to their parts than any honest picture is.
+training picture against all the others. So do averages of two training pictures and blurred
+ones, which are nearer to their origins than any honest picture is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from morelike.data.duplicates import SIDE, near_groups
-from morelike.diagnostics.controls import averaged
+from morelike.diagnostics.controls import averaged, blurred
 from morelike.diagnostics.matching import LEAST, Matcher, Matches, squeezed
 from morelike.errors import UserError
 from morelike.pictures import to_rgb
@@ -29,9 +29,10 @@ FEWEST = 8
 """Training pictures, not counting near-copies of one another, below which nothing can be said."""
 MOST_LEFT_OUT = 512
 """Training pictures that are judged against the others."""
-AVERAGES = 300
-REAL_NEAR, AVERAGES_NEAR = 0.02, 0.015
-"""Share of real pictures never trained on, and of averages, that may lie beyond the limit."""
+AVERAGES = 240
+REAL_BELOW, DECOYS_BELOW = 0.02, 0.015
+"""Share of real pictures never trained on, and of averages and blurred training pictures, that may
+lie beyond the limit."""
 TAIL, LEAST_TAIL = 0.15, 5
 """Share of the lowest scores of real pictures that tell how rare still lower ones are, and how many
 it takes."""
@@ -97,23 +98,23 @@ class Copies:
         means = np.concatenate(
             [averaged(different, numbers, (2,)) for _ in range(-(-count // len(different)))]
         )
-        most = _tail(_scores(matcher.match(means[:count]), group), AVERAGES_NEAR)
-        nearest, score = _left_out(matcher, train, chosen, group)
-        # Those that would be called copies of one another are one picture from now on.
-        for one, other in zip(chosen[score < most], nearest[score < most], strict=True):
-            group = np.where(group == group[one], group[other], group)
-        if (score < most).any():
-            _, score = _left_out(matcher, train, chosen, group)
+        blurry = blurred(train[chosen[: count // 3]], numbers)
+        most = min(
+            _tail(_judged(matcher.match(some), group), DECOYS_BELOW)
+            for some in (means[:count], blurry)
+        )
+        own = group[chosen, None] == group[None, :]
+        score = _scores(matcher.match(train[chosen], own), group)
         held = _scores(matcher.match(held_out), group) if len(held_out) else score[:0]
         real = np.sort(np.concatenate([score, held]))
-        return cls(matcher, group, real, min(_tail(real, REAL_NEAR), most))
+        return cls(matcher, group, real, min(_tail(real, REAL_BELOW), most))
 
     def judge(self, images: np.ndarray) -> Judged:
         """Judge pictures (n, H, W, C) uint8, of the size of the training pictures."""
         found = self.matcher.match(images)
         score = _scores(found, self.group)
         percentile = 100 * np.searchsorted(self.real, score) / len(self.real)
-        near = (score < self.limit) & (found.detail[:, 0] > LEAST_DETAIL)
+        near = _judged(found, self.group) < self.limit
         first = (found.which[:, 0], found.mirrored[:, 0], found.unexplained[:, 0])
         return Judged(*first, score, percentile, near)
 
@@ -132,15 +133,9 @@ def _groups(train: np.ndarray) -> np.ndarray:
     return group
 
 
-def _left_out(
-    matcher: Matcher, train: np.ndarray, chosen: np.ndarray, group: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each chosen training picture against those that are no near-copies of it: the nearest one
-    and the score, both (n,).
-    """
-    own = group[chosen, None] == group[None, :]
-    found = matcher.match(train[chosen], own)
-    return found.which[:, 0], _scores(found, group)
+def _judged(found: Matches, group: np.ndarray) -> np.ndarray:
+    """Scores, infinite for what lacks the detail of a copy."""
+    return np.where(found.detail[:, 0] > LEAST_DETAIL, _scores(found, group), np.inf)
 
 
 def _scores(found: Matches, group: np.ndarray) -> np.ndarray:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 
 from morelike.diagnostics.chances import binomial_tail, share_interval
 from morelike.diagnostics.controls import COPIES, DECOYS
 from morelike.diagnostics.copies import Copies, Judged
 from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Figure, Finding, Panel, Power
-from morelike.metrics.memorization import authenticity, copying
+from morelike.diagnostics.matching import Matcher
+from morelike.metrics.memorization import authenticity, copying, exchange_z
 from morelike.rng import rng
 
 ALARM = 0.05
@@ -25,6 +27,8 @@ PLANTED = 100
 """Pictures planted of each kind."""
 TRIALS = 200
 SHOWN = 12
+MOST_LAID = 256
+"""Samples that are laid upon training and held-out pictures alike."""
 MORE = (256, 512, 1024, 2048, 4096, 8192)
 """Numbers of samples that may be advised."""
 
@@ -152,12 +156,30 @@ def _distances(evidence: Evidence) -> list[Figure]:
             note=f"standard deviations, by features, {few} of each; 0 for no preference",
         ),
         Figure(
+            "nearer to training than to held-out pictures, in pixels",
+            _preference(evidence, few),
+            null=(-1.96, 1.96),
+            note="the same, moved, mirrored and recoloured as fits best",
+        ),
+        Figure(
             "authenticity",
             authenticity(samples, train),
             null=(max(0.0, usual - spread), min(1.0, usual + spread)),
             note="share of samples farther from a training picture than that is from its like",
         ),
     ]
+
+
+def _preference(evidence: Evidence, count: int) -> float:
+    """`exchange_z` of samples laid upon as many training as held-out pictures."""
+    both = [
+        part.images[rng(0, "preference").permutation(len(part.images))[:count]]
+        for part in (evidence.train, evidence.held_out)
+    ]
+    matcher = Matcher.fitted(np.concatenate(both))
+    nearest = matcher.match(evidence.samples.images[:MOST_LAID]).which[:, 0]
+    claimed = np.bincount(nearest, minlength=2 * count).reshape(2, count)
+    return exchange_z(torch.from_numpy(claimed).double())
 
 
 def _nearest(evidence: Evidence, judged: Judged) -> Panel:

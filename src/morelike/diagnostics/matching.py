@@ -69,10 +69,12 @@ class Matcher:
     """(N, 32, 32, 1) float32 luma."""
     fine: np.ndarray
     """(N, S, S, 1) float32 luma, S 16, 32, 48 or 64: no more than the pictures' shorter side."""
-    mean: np.ndarray
-    projection: np.ndarray
+    search: _Descriptor
+    """Of views of equal contrast."""
+    dirt_proof: _Descriptor
+    """Of views as they are."""
     places: np.ndarray
-    """(views, N, D) float32 of length 1: the descriptor of each view."""
+    """(views, N, D) float32 of length 1: what `search` makes of each view."""
 
     @classmethod
     def fitted(cls, images: np.ndarray) -> Matcher:
@@ -82,12 +84,15 @@ class Matcher:
         side = max(16, min(FINE, *images.shape[1:3]) // 16 * 16)
         fine = _resized(images, side)[..., :1]
         chosen = np.unique(np.linspace(0, len(coarse) - 1, SAMPLE).astype(np.int64))
-        mean, projection = _descriptor(_views(coarse[chosen]))
+        views = _views(coarse[chosen])
+        search = _Descriptor.fitted(_standard(views), FAINT)
         parts = [
-            _placed(_views(coarse[start : start + SAMPLE]), mean, projection).swapaxes(0, 1)
+            search.place(_standard(_views(coarse[start : start + SAMPLE]))).swapaxes(0, 1)
             for start in range(0, len(coarse), SAMPLE)
         ]
-        return cls(coarse, fine, mean, projection, np.concatenate(parts, axis=1))
+        return cls(
+            coarse, fine, search, _Descriptor.fitted(views, FLAT), np.concatenate(parts, axis=1)
+        )
 
     def __len__(self) -> int:
         return len(self.coarse)
@@ -95,18 +100,16 @@ class Matcher:
     def layout(self, images: np.ndarray) -> np.ndarray:
         """Where light and dark lie in each picture: (n, D) float32 of length 1.
 
-        Contrast, colours and what is smaller than an eighth of the side do not count.
+        Colours and what is smaller than an eighth of the side do not count. Contrast does where it
+        is not the usual one: noise takes from it, and pictures under noise shall stay alike, which
+        on a white ground they would not if they were brought to one contrast first.
         """
         return np.concatenate(
             [
-                self._place(_resized(images[start : start + SAMPLE], COARSE))
+                self.dirt_proof.place(_middles(_resized(images[start : start + SAMPLE], COARSE)))
                 for start in range(0, len(images), SAMPLE)
             ]
         )
-
-    def _place(self, coarse: np.ndarray) -> np.ndarray:
-        middle = look(coarse[..., :1], MIDDLE, CELLS).reshape(len(coarse), -1)
-        return _placed(middle, self.mean, self.projection)
 
     def match(self, images: np.ndarray, excluded: np.ndarray | None = None) -> Matches:
         """The `FINALISTS` training pictures that explain each picture best.
@@ -142,7 +145,8 @@ class Matcher:
         self, coarse: np.ndarray, excluded: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Training pictures, whether mirrored, and in which view (NaN for none), each (n, k)."""
-        seen = np.stack([self._place(coarse), self._place(coarse[:, :, ::-1])])
+        both = np.stack([_middles(coarse), _middles(coarse[:, :, ::-1])])
+        seen = self.search.place(_standard(both))
         best = np.full((len(coarse), len(self)), -np.inf, np.float32)
         for view in self.places:  # one after another, so that memory does not grow with the views
             for queries in seen:
@@ -304,34 +308,48 @@ def _views(coarse: np.ndarray) -> np.ndarray:
     return np.stack(seen, axis=1)
 
 
-def _descriptor(views: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (64,) and projection (64, D) by linear discriminant analysis (Fisher 1936): directions
-    in which pictures differ, and a picture and the same one a little moved do not.
+class _Descriptor(NamedTuple):
+    """Linear discriminant analysis (Fisher 1936) of views: directions in which pictures differ, and
+    a picture and the same one a little moved do not.
     """
-    middle = len(VIEWS) // 2
-    views = _standard(views)
-    # One picture alone would be what is usual, and show nothing.
-    mean = views[:, middle].mean(axis=0) * (len(views) > 1)
-    scaled = _contrasted(views - mean).astype(np.float64)
-    size = scaled.shape[2]
-    share = PRIOR / (PRIOR + len(scaled))
-    between = scaled[:, middle].T @ scaled[:, middle] / len(scaled)
-    between = (1 - share) * between + share * np.eye(size) * np.trace(between) / size
-    row = len(_STEPS)
-    beside = (middle - row, middle - 1, middle + 1, middle + row)
-    moved = np.concatenate([scaled[:, middle] - scaled[:, other] for other in beside]) / 2
-    within = moved.T @ moved / len(moved) + 0.01 * np.eye(size)
-    whiten = np.linalg.inv(np.linalg.cholesky(within)).T
-    ratios, directions = np.linalg.eigh(whiten.T @ between @ whiten)
-    ratios, directions = ratios[::-1][:DIMENSIONS], directions[:, ::-1][:, :DIMENSIONS]
-    gains = np.sqrt((ratios - 1).clip(1e-3)) / ratios.clip(1)
-    return mean, (whiten @ directions * gains).astype(np.float32)
+
+    mean: np.ndarray
+    """(64,) what is usual, and counts for nothing."""
+    projection: np.ndarray
+    """(64, D)"""
+    floor: float
+    """A contrast below which what is left is noise."""
+
+    @classmethod
+    def fitted(cls, views: np.ndarray, floor: float) -> _Descriptor:
+        """From (n, views, 64)."""
+        middle = len(VIEWS) // 2
+        # One picture alone would be what is usual, and show nothing.
+        mean = views[:, middle].mean(axis=0) * (len(views) > 1)
+        scaled = _contrasted(views - mean, floor).astype(np.float64)
+        size = scaled.shape[2]
+        share = PRIOR / (PRIOR + len(scaled))
+        between = scaled[:, middle].T @ scaled[:, middle] / len(scaled)
+        between = (1 - share) * between + share * np.eye(size) * np.trace(between) / size
+        row = len(_STEPS)
+        beside = (middle - row, middle - 1, middle + 1, middle + row)
+        moved = np.concatenate([scaled[:, middle] - scaled[:, other] for other in beside]) / 2
+        within = moved.T @ moved / len(moved) + 0.01 * np.eye(size)
+        whiten = np.linalg.inv(np.linalg.cholesky(within)).T
+        ratios, directions = np.linalg.eigh(whiten.T @ between @ whiten)
+        ratios, directions = ratios[::-1][:DIMENSIONS], directions[:, ::-1][:, :DIMENSIONS]
+        gains = np.sqrt((ratios - 1).clip(1e-3)) / ratios.clip(1)
+        return cls(mean, (whiten @ directions * gains).astype(np.float32), floor)
+
+    def place(self, views: np.ndarray) -> np.ndarray:
+        """(..., 64) to (..., D) of length 1."""
+        placed = _contrasted(views - self.mean, self.floor) @ self.projection
+        return placed / np.linalg.norm(placed, axis=-1, keepdims=True).clip(1e-6)
 
 
-def _placed(views: np.ndarray, mean: np.ndarray, projection: np.ndarray) -> np.ndarray:
-    """(..., 64) to (..., D) of length 1."""
-    placed = _contrasted(_standard(views) - mean) @ projection
-    return placed / np.linalg.norm(placed, axis=-1, keepdims=True).clip(1e-6)
+def _middles(coarse: np.ndarray) -> np.ndarray:
+    """(n, 32, 32, C) to (n, 64)."""
+    return look(coarse[..., :1], MIDDLE, CELLS).reshape(len(coarse), -1)
 
 
 def _standard(views: np.ndarray) -> np.ndarray:
@@ -342,8 +360,8 @@ def _standard(views: np.ndarray) -> np.ndarray:
     return views / (views.std(axis=-1, keepdims=True) + FLAT)
 
 
-def _contrasted(differences: np.ndarray) -> np.ndarray:
-    return differences / (differences.std(axis=-1, keepdims=True) + FAINT)
+def _contrasted(differences: np.ndarray, floor: float) -> np.ndarray:
+    return differences / (differences.std(axis=-1, keepdims=True) + floor)
 
 
 def _taken(values: np.ndarray, which: np.ndarray) -> np.ndarray:

@@ -92,10 +92,12 @@ def write(verdict: Verdict, folder: Path) -> tuple[Path, Path]:
 def words(findings: Sequence[Finding]) -> tuple[str, ...]:
     """What all findings come to.
 
-    Faults come first. A run is not said to be learning while copying, diverging or collapsing is
-    what it learns. UNKNOWN stands where nothing else does, and where copying cannot be told.
+    Faults come first. A run that copies is not said to be learning: it learns to copy. UNKNOWN
+    stands where nothing else does, and where copying cannot be told.
     """
     found = {finding.word for finding in findings}
+    if "COPYING" in found:
+        found -= {"LEARNING"}
     chosen = [word for word in WORDS if word in found]
     if any(f.topic == "copying" and f.state == "unknown" for f in findings) or not chosen:
         chosen.append("UNKNOWN")
