@@ -188,15 +188,25 @@ def test_never_fewer_samples_are_advised_than_there_are(
 ) -> None:
     monkeypatch.setattr("morelike.diagnostics.copying._power", _unsure)
     monkeypatch.setattr("morelike.diagnostics.copying.MORE", (64, 20_000))
+    monkeypatch.setattr("morelike.diagnostics.copying.POWER", 0.01)
     found = finding(scenes, copies, scenes[80:180])
     assert found.state == "unknown"
     assert found.sentence.endswith("20000 samples (--count) would do.")
 
 
 def _unsure(*given: object) -> list[Power]:
-    """As trials may fall by chance, a little below what is asked."""
+    """As trials may fall by chance, below what is asked and was to be expected."""
     del given
-    return [Power("5% copies, exact", 0.94, 200, True)]
+    return [Power("5% copies, exact", 0.0, 200, True)]
+
+
+def test_it_is_copying_from_one_more_than_chance_gives(scenes: np.ndarray, copies: Copies) -> None:
+    samples = scenes[80:240]
+    case = Evidence(seen(scenes[:64]), seen(scenes[:0]), seen(samples), "means")
+    judged, most = copies.judge(samples), most_honest(160, copies)
+    for near, accused in ((most, False), (most + 1, True)):
+        found = copying_finding(case, copies, judged._replace(near=np.arange(160) < near))
+        assert (found.state == "yes") == accused
 
 
 def test_without_held_out_pictures_features_say_nothing(scenes: np.ndarray, copies: Copies) -> None:

@@ -56,10 +56,10 @@ def copying_finding(evidence: Evidence, copies: Copies, judged: Judged) -> Findi
         judged: its samples, judged by `copies`.
     """
     near, samples = int(judged.near.sum()), len(judged.near)
-    honest, usual = most_honest(samples, copies), float((copies.real < copies.limit).mean())
+    honest, beyond = most_honest(samples, copies), int((copies.real < copies.limit).sum())
     recall = _shares_near(COPIES, evidence.train.images, copies)
     decoys = _shares_near(DECOYS, evidence.train.images, copies)
-    power = _power(recall, decoys, samples, honest, usual)
+    power = _power(recall, decoys, samples, honest, copies.usual)
     surely = min(each.found for each in power if each.expected)
     state = "yes" if near > honest else "no" if surely >= POWER else "unknown"
     share, (low, high) = near / samples, share_interval(near, samples)
@@ -68,7 +68,7 @@ def copying_finding(evidence: Evidence, copies: Copies, judged: Judged) -> Findi
     )
     sentence = {
         "yes": f"{share:.1%} of the samples retell a training picture; of real pictures that were "
-        f"never trained on, {usual:.1%} are as near to one.",
+        f"never trained on, {beyond} of {len(copies.real)} are as near to one.",
         "no": f"{share:.1%} of the samples are near-copies of a training picture, where chance "
         f"gives up to {honest / samples:.1%}.",
         "unknown": f"{share:.1%} of the samples are near-copies, but one copy in twenty would be "
