@@ -152,7 +152,9 @@ def null_of(evidence: Evidence) -> tuple[float, float]:
     """
     train, held = evidence.train.features, evidence.held_out.features
     numbers = rng(0, "learning null")
-    half = train[numbers.permutation(len(train))[: max(2, len(train) // 2)]]
+    # No more of them than there are samples: a small set scatters more.
+    count = max(2, min(len(train) // 2, len(evidence.samples)))
+    half = train[numbers.permutation(len(train))[:count]]
     exchanged = kid_permutations(half, held, EXCHANGES, numbers)
     low, high = np.quantile(exchanged.numpy(), [0.025, 0.975]).tolist()
     return low, high
