@@ -59,10 +59,12 @@ def evaluate(subject: Subject, look: Extractor, say: Say = lambda text: None) ->
     findings += network_findings(subject, evidence, say)
     say("measuring")
     findings.append(measures_finding(evidence, labels, subject.asked))
+    found = words(findings)
     return Verdict(
         subject.name,
-        words(findings),
-        tuple(findings),
+        found,
+        # What is not in the verdict is not to be acted upon: nobody goes on with a run that copies.
+        tuple(replace(f, remedy="") if _is_dropped(f, found) else f for f in findings),
         look.name,
         {
             "train": len(subject.train),
@@ -102,6 +104,10 @@ def words(findings: Sequence[Finding]) -> tuple[str, ...]:
     if any(f.topic == "copying" and f.state == "unknown" for f in findings) or not chosen:
         chosen.append("UNKNOWN")
     return tuple(chosen)
+
+
+def _is_dropped(finding: Finding, chosen: Sequence[str]) -> bool:
+    return finding.word == "LEARNING" and finding.word not in chosen
 
 
 def _evidence(subject: Subject, look: Extractor) -> tuple[Evidence, list[str | None]]:
