@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from morelike.diagnostics.chances import wilson
 from morelike.diagnostics.finding import Finding
 from morelike.diagnostics.health import (
     dead_units,
@@ -16,7 +17,6 @@ from morelike.diagnostics.health import (
     saturation,
     silences,
     weights,
-    wilson,
 )
 from morelike.rng import rng
 

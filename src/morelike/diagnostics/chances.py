@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+SURE = 1.959964
+"""Standard deviations to each side that hold 95 of 100 cases."""
+
 
 def binomial_tail(count: int, trials: int, share: float) -> float:
     """How likely at least `count` of `trials` are, each with probability `share` in [0, 1]."""
@@ -21,15 +24,17 @@ def binomial_tail(count: int, trials: int, share: float) -> float:
     return min(1.0, math.fsum(map(math.exp, terms)))
 
 
-def share_interval(count: int, trials: int, deviations: float = 1.96) -> tuple[float, float]:
-    """Where a share may lie of which `count` of `trials` were seen (Wilson 1927)."""
-    if not trials:
-        return 0.0, 1.0
-    share, square = count / trials, deviations**2
-    middle = (share + square / (2 * trials)) / (1 + square / trials)
-    reach = deviations * math.sqrt(share * (1 - share) / trials + square / (4 * trials**2))
-    reach /= 1 + square / trials
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+def share_interval(count: int, trials: int, deviations: float = SURE) -> tuple[float, float]:
+    """Where a share may lie of which `count` of `trials` were seen."""
+    return wilson(count / trials, trials, deviations) if trials else (0.0, 1.0)
+
+
+def wilson(share: float, count: int, deviations: float = SURE) -> tuple[float, float]:
+    """The interval of a share of `count`, Wilson 1927."""
+    z = deviations
+    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def student(freedom: int) -> float:
@@ -38,7 +43,7 @@ def student(freedom: int) -> float:
 
     The expansion of Abramowitz & Stegun 1964, 26.7.5; within 1 % of the quantile.
     """
-    z = 1.959964
+    z = SURE
     terms = (
         z,
         (z**3 + z) / 4,

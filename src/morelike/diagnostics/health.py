@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from morelike.diagnostics.chances import wilson
 from morelike.diagnostics.finding import Curve, Figure, Finding
 from morelike.rng import rng
 
@@ -421,14 +422,6 @@ def _null_beyond(values: np.ndarray, count: int) -> tuple[float, float]:
         shares.append((state.choice(other, count) > line).mean())
     low, high = np.quantile(shares, [TAIL, 1 - TAIL])
     return float(low), float(high)
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """The interval of 95 % of a share of `count`, Wilson 1927."""
-    z = 1.959964
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _unknown(sentence: str) -> Finding:
