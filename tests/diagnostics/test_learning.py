@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from morelike.diagnostics import learning
 from morelike.diagnostics.evidence import Evidence, Pictures
 from morelike.diagnostics.learning import (
     CHANCE,
@@ -255,3 +256,18 @@ def test_large_and_small_slopes_are_written_in_plain_figures() -> None:
         sentence = learning_finding(case, noisy(FALLING * scale, 5 * scale, 1)).sentence
         assert "e+" not in sentence
         assert "e-" not in sentence
+
+
+def test_recorded_takes_what_this_extractor_read_until_then() -> None:
+    def record(images: int, **more: object) -> dict[str, object]:
+        return {"images": images, "seconds": 60.0 * images, **more}
+
+    records = [
+        record(1, loss_generator=0.5),
+        record(2, kid=30.0, extractor="a"),
+        record(3, kid=20.0, extractor="b"),
+        record(4, kid=None, extractor="a"),
+        record(5, kid=10.0, extractor="a"),
+        record(6, kid=5.0, extractor="a"),
+    ]
+    assert learning.recorded(records, "a", 5) == [Moment(2, 2.0, 30.0), Moment(5, 5.0, 10.0)]

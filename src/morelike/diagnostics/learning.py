@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -48,6 +48,18 @@ class Moment(NamedTuple):
     minutes: float
     kid: float
     """KID x 1000 of samples to held-out pictures."""
+
+
+def recorded(records: Sequence[Mapping[str, Any]], extractor: str, until: int) -> list[Moment]:
+    """What probes wrote into a run's records, by this extractor, up to so many pictures shown."""
+    return [
+        Moment(record["images"], record["seconds"] / 60, record["kid"])
+        for record in records
+        if isinstance(record.get("kid"), (int, float))
+        and math.isfinite(record["kid"])
+        and record.get("extractor") == extractor
+        and record["images"] <= until
+    ]
 
 
 class Trend(NamedTuple):

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from morelike import sampling
 from morelike.diagnostics.copies import Copies
 from morelike.diagnostics.copying import most_honest
-from morelike.diagnostics.evidence import Evidence, Pictures
+from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Curve
-from morelike.diagnostics.learning import FEWEST, Moment
+from morelike.diagnostics.learning import FEWEST, Moment, recorded
 from morelike.evaluate.players import spread_over
 from morelike.evaluate.subject import SEEDS_FROM, Subject
 from morelike.features import Extractor, features_of
@@ -63,13 +61,7 @@ def measured(
 def moments(subject: Subject, extractor: str, found: Sequence[Measured]) -> list[Moment]:
     """By time: the run's own probes, if they used this extractor and are more; else `found`."""
     records = subject.run.metrics() if subject.run is not None else []
-    probed = [
-        Moment(record["images"], record["seconds"] / 60, record["kid"])
-        for record in records
-        if _is_number(record.get("kid"))
-        and record.get("extractor") == extractor
-        and record["images"] <= subject.images
-    ]
+    probed = recorded(records, extractor, subject.images)
     seen = [Moment(m.images, m.minutes, m.kid) for m in found if m.kid is not None]
     # The first one is of untrained weights, and no part of a slope.
     chosen = probed if len(probed) > len(seen) else seen
@@ -97,12 +89,3 @@ def near_curve(found: Sequence[Measured], copies: Copies) -> tuple[Curve, ...]:
     images, values = zip(*seen, strict=True)
     begun = onset(found, copies)
     return (Curve("share of near-copies", images, values, (0.0, honest), begun),)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and bool(np.isfinite(value))
-
-
-def pictured(images: np.ndarray, look: Extractor) -> Pictures:
-    """Pictures with their features, from the cache if they are known."""
-    return Pictures(images, features_of(look, images))

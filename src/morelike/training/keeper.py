@@ -6,7 +6,6 @@ import time
 
 from morelike.checkpoint import Checkpoint
 from morelike.diagnostics.gauge import Reading
-from morelike.diagnostics.learning import Moment
 from morelike.errors import UserError
 from morelike.training import outputs
 from morelike.training.probe import SAMPLES, Probe
@@ -84,7 +83,7 @@ class Keeper:
     def _read(self, meter: Meter, last: bool) -> Reading | None:
         session = self._session
         if self._probe is None:
-            self._probe = Probe(session.dataset, session.config, self._history())
+            self._probe = Probe(session.dataset, session.config, session.run.metrics())
         state, probe = session.state, self._probe
         if not probe.is_affordable(state.seconds, last=last):
             return None
@@ -111,12 +110,3 @@ class Keeper:
     def _hand_on(self, checkpoint: Checkpoint, reading: Reading | None) -> None:
         self._folder.point("best", checkpoint)
         outputs.save_generator(self._session, checkpoint, reading)
-
-    def _history(self) -> list[Moment]:
-        """What earlier probes of this run wrote down."""
-        seen = self._session.state.images
-        return [
-            Moment(record["images"], record["seconds"] / 60, record["kid"])
-            for record in self._session.run.metrics()
-            if "kid" in record and record["images"] <= seen
-        ]

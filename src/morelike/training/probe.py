@@ -11,10 +11,11 @@ import numpy as np
 from morelike.config import Config
 from morelike.data import Dataset
 from morelike.diagnostics.gauge import Gauge, Reading, word
-from morelike.diagnostics.learning import Moment
+from morelike.diagnostics.learning import Moment, recorded
 from morelike.features import Extractor, extractor, features_of
 from morelike.rng import rng
 from morelike.sampling import generate
+from morelike.training.records import Record
 from morelike.training.state import State
 
 SAMPLES = 128
@@ -36,12 +37,12 @@ class Probe:
     """
 
     def __init__(
-        self, dataset: Dataset, config: Config[Any, Any], history: Sequence[Moment] = ()
+        self, dataset: Dataset, config: Config[Any, Any], records: Sequence[Record] = ()
     ) -> None:
         self._dataset, self._config = dataset, config
         self._network: Extractor | None = None
         self._gauge: Gauge | None = None
-        self._history = list(history)
+        self._records, self._history = records, list[Moment]()
         self._seconds = self._last = 0.0
 
     @property
@@ -69,12 +70,14 @@ class Probe:
     def read(self, state: State) -> tuple[Reading, str]:
         """What samples tell now, and one word on the run so far."""
         began = time.perf_counter()
-        gauge = self._gauge = self._gauge or self._made()
+        if self._gauge is None:
+            self._gauge = self._made()
+            self._history = recorded(self._records, self.extractor, state.images)
         prepared = time.perf_counter()
         seeds = range(SEEDS_FROM, SEEDS_FROM + SAMPLES)
         made = generate(self._config, state.ema, seeds, state.device)
         images = np.concatenate(list(made))
-        reading = gauge.read(images, self._look(images))
+        reading = self._gauge.read(images, self._look(images))
         self._history.append(Moment(state.images, state.seconds / 60, reading.kid))
         ended = time.perf_counter()
         self._seconds, self._last = self._seconds + ended - began, ended - prepared
