@@ -8,7 +8,7 @@ honest generator. Detectors are fitted to the first two and judge
 - honest samples: the others (false alarms);
 - honest samples with 1, 2, 5, 20 and 100 % copies of training pictures, of five kinds;
 - generators of noise, of blurred, averaged and smeared training pictures;
-- generators of one and of ten pictures.
+- generators of one and of ten pictures, and one whose features lie a fifth nearer to one another.
 
 The sets are freed of near-copies first. Every picture is judged once; a trial's samples are drawn
 from the outcomes, with replacement, since few sets have as many others as there are samples.
@@ -27,8 +27,7 @@ import torch
 
 from morelike.config import DataConfig
 from morelike.data import open_source, prepare
-from morelike.diagnostics.chances import binomial_tail
-from morelike.diagnostics.collapse import Space, Yardstick
+from morelike.diagnostics.collapse import Yardstick, distances
 from morelike.diagnostics.controls import COPIES, DECOYS
 from morelike.diagnostics.copies import Copies
 from morelike.diagnostics.copying import POWER, SHARE, most_honest
@@ -40,7 +39,9 @@ from morelike.diagnostics.learning import (
     null_of,
     unlike_by_chance,
 )
+from morelike.diagnostics.matching import Matcher
 from morelike.features import Extractor, extractor, features_of
+from morelike.metrics.chances import binomial_tail
 from morelike.metrics.kernel import kid
 from morelike.rng import rng
 
@@ -103,15 +104,16 @@ def one(
         raise SystemExit(f"{len(images)} pictures are too few for {count} to train on")
     parts = np.split(order, [count, count + held, count + held + OTHERS])[:3]
     train, kept, others = (Pictures(images[x], features[torch.from_numpy(x)]) for x in parts)
-    found = _copying(train, kept, others, samples, numbers)
-    found |= _pictures(train, kept, others, look, samples, numbers)
+    copies = Copies.fitted(train.images, kept.images)
+    found = _copying(train, others, copies, samples, numbers)
+    found |= _collapse(train, kept, others, copies.matcher, samples, numbers)
+    found |= _pictures(train, kept, others, look, numbers)
     return found
 
 
 def _copying(
-    train: Pictures, held: Pictures, others: Pictures, samples: int, numbers: np.random.RandomState
+    train: Pictures, others: Pictures, copies: Copies, samples: int, numbers: np.random.RandomState
 ) -> dict[str, bool]:
-    copies = Copies.fitted(train.images, held.images)
     honest = copies.judge(others.images).near
     limit = most_honest(samples, copies)
 
@@ -139,26 +141,51 @@ def _copying(
     return found
 
 
+def _collapse(
+    train: Pictures,
+    held: Pictures,
+    others: Pictures,
+    matcher: Matcher,
+    samples: int,
+    numbers: np.random.RandomState,
+) -> dict[str, bool]:
+    """Judged as the card does: in features and by layout."""
+    sides = [
+        (name, *(torch.as_tensor(rows) for rows in parts))
+        for name, parts in {
+            "features": [part.features for part in (train, held, others)],
+            "layout": [matcher.layout(part.images) for part in (train, held, others)],
+        }.items()
+    ]
+    spaces = [
+        (Yardstick.of(name, torch.cat([of_train, of_held])), of_train, of_others)
+        for name, of_train, of_held, of_others in sides
+    ]
+    found = {}
+    for few, name in ((1, "one picture"), (10, "ten pictures")):
+        order = torch.from_numpy(numbers.permutation(len(train))[:few])
+        order = order[torch.arange(min(samples, 256)) % few]
+        found[f"COLLAPSED, {name}"] = any(
+            measure.variety(distances(rows[order])).is_collapsed for measure, rows, _ in spaces
+        )
+    if len(others) >= 16:
+        found["COLLAPSED, honest"] = any(
+            measure.variety(distances(rows)).is_collapsed for measure, _, rows in spaces
+        )
+        measure, _, rows = spaces[0]
+        found["COLLAPSED, too uniform"] = measure.variety(0.8 * distances(rows)).is_collapsed
+    return found
+
+
 def _pictures(
     train: Pictures,
     held: Pictures,
     others: Pictures,
     look: Extractor,
-    samples: int,
     numbers: np.random.RandomState,
 ) -> dict[str, bool]:
-    real = torch.cat([train.features, held.features])
-    measure = Yardstick.of("features", real)
     found = {}
-    for few, name in ((1, "one picture"), (10, "ten pictures")):
-        chosen = train.features[torch.from_numpy(numbers.permutation(len(train))[:few])]
-        repeated = chosen[torch.arange(min(samples, 256)) % few].double()
-        space = Space(measure, torch.cdist(repeated, repeated))
-        found[f"COLLAPSED, {name}"] = space.variety().is_collapsed
     if len(others) >= 16:
-        rows = others.features.double()
-        exact = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
-        found["COLLAPSED, honest"] = Space(measure, exact).variety().is_collapsed
         evidence = Evidence(train, held, others, look.name)
         found["kinds left out, honest"] = coverage_finding(evidence).state == "yes"
         found["farther than the null, honest"] = (

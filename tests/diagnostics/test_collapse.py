@@ -87,7 +87,8 @@ def test_one_picture_under_varied_dirt_is_a_collapse(
     by_name = {figure.name: figure for figure in found.figures}
     # In features the dirt passes for variety; the layout tells.
     features, layout = by_name["variety by features"], by_name["variety by layout"]
-    assert features.value > LEAST_VARIETY > layout.value
+    assert features.value > LEAST_VARIETY["features"]
+    assert layout.value < LEAST_VARIETY["layout"]
     assert "by layout" in found.sentence
 
 
@@ -125,7 +126,8 @@ def test_without_power_it_is_not_called_healthy(
     bicycles: np.ndarray, matcher: Matcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("morelike.diagnostics.collapse.MOST_ALIKE", 1.0)
-    monkeypatch.setattr("morelike.diagnostics.collapse.LEAST_VARIETY", 0.05)
+    for name in LEAST_VARIETY:
+        monkeypatch.setitem(LEAST_VARIETY, name, 0.05)
     found = finding(bicycles, matcher, bicycles[96:])
     assert (found.state, found.word) == ("unknown", "")
     assert "would be noticed in" in found.sentence
@@ -156,13 +158,30 @@ def test_vendi_score_counts_what_is_far_apart() -> None:
 
 
 def test_samples_that_differ_but_little_are_a_collapse_without_any_alike() -> None:
-    real, others = (torch.from_numpy(rng(0, i).standard_normal((60, 50))) for i in (1, 2))
+    real, others = (torch.from_numpy(rng(0, i).standard_normal((60, 8))) for i in (1, 2))
     measure = Yardstick.of("features", real)
-    found = measure.variety(distances(0.56 * others))
+    found = measure.variety(distances(0.55 * others))
     assert found.alike <= found.most_alike
-    assert found.ratio < LEAST_VARIETY
+    assert found.ratio < LEAST_VARIETY["features"]
     assert found.is_collapsed
     assert not measure.variety(distances(others)).is_collapsed
+
+
+def test_samples_that_are_merely_too_uniform_are_no_collapse(bicycles: np.ndarray) -> None:
+    rows = seen(bicycles).features
+    measure = Yardstick.of("features", rows[:80])
+    found = measure.variety(distances(0.8 * rows[80:]))
+    assert found.ratio < found.null[0]
+    assert not found.is_collapsed
+
+
+@pytest.mark.parametrize("few", [3, 10, 20])
+def test_variety_is_worth_as_many_pictures_as_it_comes_from(few: int) -> None:
+    real = torch.from_numpy(rng(0).standard_normal((128, 20)))
+    measure = Yardstick.of("features", real)
+    repeated_rows = real[torch.arange(64) % few + 30]
+    found = measure.worth(measure.variety(distances(repeated_rows)))
+    assert found == pytest.approx(few, rel=0.15)
 
 
 def test_pictures_that_are_often_alike_allow_samples_to_be() -> None:

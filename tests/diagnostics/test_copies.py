@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ from PIL import Image
 from morelike.data.toys import toy
 from morelike.diagnostics.controls import COPIES, DECOYS, averaged, blurred
 from morelike.diagnostics.copies import (
-    DECOYS_BELOW,
-    LEAST_DETAIL,
+    AVERAGES_BELOW,
+    LOST,
     REAL_BELOW,
     Copies,
     share_below,
@@ -53,14 +54,26 @@ def test_pictures_never_seen_are_not_near(bicycles: np.ndarray, copies: Copies) 
 
 
 def test_without_detail_no_score_is_low_enough(bicycles: np.ndarray, copies: Copies) -> None:
-    lenient = Copies(copies.matcher, copies.group, copies.real, np.inf)
-    softer = blurred(blurred(bicycles[:40], rng(0)), rng(0))
-    images = np.concatenate([bicycles, softer])
-    detail = copies.matcher.match(images).detail[:, 0]
+    lenient = replace(copies, limit=np.inf)
+    images = np.concatenate([bicycles, blurred(bicycles[:64], rng(0))])
+    found = copies.matcher.match(images)
     near = lenient.judge(images).near
-    assert np.array_equal(near, detail > LEAST_DETAIL)
+    assert np.array_equal(near, found.detail[:, 0] > copies.detail[found.which[:, 0]])
     assert near[:64].all()
     assert not near[140:].any()
+
+
+def test_what_blur_leaves_as_it_is_has_no_copies(bicycles: np.ndarray) -> None:
+    train = bicycles[:64].copy()
+    for _ in range(8):
+        train[:16] = blurred(train[:16], rng(0))
+    copies = Copies.fitted(train, bicycles[64:80])
+    left = copies.matcher.detail_left(blurred(train, rng(0)))
+    assert (left[:16] > left[16:].max()).all()
+    assert np.allclose(copies.detail, 1 - LOST * (1 - left))
+    lenient = replace(copies, limit=np.inf)
+    assert not lenient.judge(blurred(train, rng(0))).near[16:].any()
+    assert lenient.judge(train).near[16:].all()
 
 
 def test_scores_fall_as_a_copy_shows_through(bicycles: np.ndarray, copies: Copies) -> None:
@@ -92,7 +105,7 @@ def test_real_pictures_set_the_limit(copies: Copies) -> None:
 def test_so_do_averages_of_two(bicycles: np.ndarray, copies: Copies) -> None:
     numbers = rng(5, "other averages")
     means = np.concatenate([averaged(bicycles[:64], numbers, (2,)) for _ in range(3)])
-    assert copies.judge(means).near.mean() <= 3 * DECOYS_BELOW
+    assert copies.judge(means).near.mean() <= 3 * AVERAGES_BELOW
 
 
 def test_the_same_pictures_give_the_same_answer(bicycles: np.ndarray, copies: Copies) -> None:

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from morelike.diagnostics.chances import binomial_tail
 from morelike.diagnostics.controls import COPIES, DECOYS
 from morelike.diagnostics.copies import Copies
 from morelike.diagnostics.copying import ALARM, DECOYS_NEAR, SHOWN, copying_finding, most_honest
 from morelike.diagnostics.evidence import Evidence, Pictures
 from morelike.diagnostics.finding import Finding, Power
+from morelike.metrics.chances import binomial_tail
 from morelike.rng import rng
 
 

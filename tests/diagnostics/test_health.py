@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from morelike.diagnostics.chances import wilson
 from morelike.diagnostics.finding import Finding
 from morelike.diagnostics.health import (
     dead_units,
@@ -18,6 +17,7 @@ from morelike.diagnostics.health import (
     silences,
     weights,
 )
+from morelike.metrics.chances import wilson
 from morelike.rng import rng
 
 SHOWN = (1000, 2000, 4000, 8000)

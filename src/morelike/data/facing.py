@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from morelike.data.descriptors import CELLS, COLUMNS, DIRECTIONS, blocks, describe, mirrored
+from morelike.metrics.chances import wilson
 
 FOLDS = 10
 ROUNDS = 12
@@ -78,7 +79,7 @@ def facing(
         score[block] = _antisymmetric(thumbs[block]) @ weights
     score[chosen] = left_out
     consistency = _found_blind(fitted, groups[chosen])
-    low, high = _wilson(consistency, EVIDENCE * different)
+    low, high = wilson(consistency, EVIDENCE * different)
     asymmetric = None
     if low > ASYMMETRIC:
         asymmetric = True
@@ -147,12 +148,3 @@ def _groups(thumbs: np.ndarray) -> np.ndarray:
         content = min(thumb.tobytes(), thumb[:, ::-1].tobytes())
         digests[number] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
     return np.unique(digests, return_inverse=True)[1].reshape(-1)
-
-
-def _wilson(share: float, count: float) -> tuple[float, float]:
-    """The 95 % interval for a share of `count` (Wilson 1927)."""
-    z = 1.96
-    middle = share + z * z / (2 * count)
-    reach = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    shrink = 1 + z * z / count
-    return (middle - reach) / shrink, (middle + reach) / shrink

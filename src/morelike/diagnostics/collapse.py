@@ -23,8 +23,13 @@ DRAWS = 20
 """Subsets of real pictures, and of samples, that are compared."""
 LARGEST = 128
 """Pictures in a subset."""
-LEAST_VARIETY = 0.5
-"""Collapsed below this share of real pictures' variety, if that is beyond chance as well."""
+LEAST_VARIETY = {"features": 1 / 3, "layout": 1 / 2}
+"""Collapsed below this share of real pictures' variety, if that is beyond chance as well.
+
+Real bicycles, roses and dogs whose distances in features all shrink to .8, as paler and smoother
+pictures' do, have .55 to .70 left, and shrunk to .6, .23 to .38: what is merely too uniform shall
+not be called collapsed. Layout knows no contrast, so there it takes pictures of the same thing.
+"""
 MOST_ALIKE = 0.02
 """Collapsed above this share of nearly identical pairs: as from fewer than fifty pictures."""
 ALIKE = 0.5
@@ -45,6 +50,8 @@ class Variety(NamedTuple):
     name: str
     ratio: float
     """Vendi score of subsets of the samples, by that of equally large subsets of real pictures."""
+    least: float
+    """Below which ratio they are collapsed."""
     null: tuple[float, float]
     """The same of subsets of real pictures alone, in 95 of 100 cases."""
     alike: float
@@ -57,7 +64,7 @@ class Variety(NamedTuple):
     @property
     def is_collapsed(self) -> bool:
         """Whether this is neither chance nor a small loss."""
-        poor = self.ratio < min(LEAST_VARIETY, self.null[0])
+        poor = self.ratio < min(self.least, self.null[0])
         return poor or self.alike > self.most_alike
 
     @property
@@ -100,7 +107,21 @@ class Yardstick:
         low, high = np.quantile(usual / usual.mean(), [0.025, 0.975]).tolist()
         ratio = float(self._vendi(distances, size).mean() / usual.mean())
         alike = [self._alike(x) for x in (distances, self.distances)]
-        return Variety(self.name, ratio, (low, high), alike[0], alike[1], size)
+        least = LEAST_VARIETY[self.name]
+        return Variety(self.name, ratio, least, (low, high), alike[0], alike[1], size)
+
+    def worth(self, variety: Variety) -> float:
+        """How many different real pictures, repeated to fill a subset, are as varied."""
+        size = variety.size
+        counts = np.unique(np.geomspace(1, size, 16).round().astype(int))
+        usual = self._vendi(self.distances, size).mean()
+        numbers = rng(0, "variety", "worth", size)
+        ratios = []
+        for count in counts.tolist():
+            chosen = numbers.permutation(len(self.distances))[:count]
+            rows = torch.from_numpy(chosen[np.arange(size) % count])
+            ratios.append(self._score(self.distances[rows][:, rows]) / usual)
+        return float(np.interp(variety.ratio, np.maximum.accumulate(ratios), counts))
 
     def _vendi(self, distances: Tensor, size: int) -> np.ndarray:
         """(DRAWS,) Vendi scores (Friedman & Dieng 2023) of random subsets. The kernel is Gaussian,
@@ -110,10 +131,14 @@ class Yardstick:
         scores = []
         for _ in range(DRAWS):
             chosen = torch.from_numpy(numbers.permutation(len(distances))[:size])
-            alike = (distances[chosen][:, chosen] / self.scale).square().div(-2).exp()
-            values = torch.linalg.eigvalsh(alike / size).clamp_min(0)
-            scores.append(torch.special.entr(values).sum().exp().item())
+            scores.append(self._score(distances[chosen][:, chosen]))
         return np.array(scores)
+
+    def _score(self, distances: Tensor) -> float:
+        """Of one set, from its distances (n, n)."""
+        alike = (distances / self.scale).square().div(-2).exp()
+        values = torch.linalg.eigvalsh(alike / len(alike)).clamp_min(0)
+        return torch.special.entr(values).sum().exp().item()
 
     def _alike(self, distances: Tensor) -> float:
         pairs = distances[*torch.triu_indices(len(distances), len(distances), 1)]
@@ -167,9 +192,10 @@ def collapse_finding(evidence: Evidence, matcher: Matcher) -> Finding:
     state = "yes" if collapsed else "no" if surely >= POWER else "unknown"
     if collapsed:
         worst = min(collapsed, key=lambda each: each.ratio)
+        worth = both[found.index(worst)].real.worth(worst)
         sentence = (
-            f"Samples have {worst.ratio:.0%} of the variety of real pictures, by {worst.name}, and "
-            f"{worst.alike:.1%} of their pairs are nearly identical (of real ones, "
+            f"{worst.size} samples are as varied, by {worst.name}, as {worth:.0f} real pictures, "
+            f"and {worst.alike:.1%} of their pairs are nearly identical (of real ones, "
             f"{worst.alike_real:.2%})."
         )
     else:

@@ -86,9 +86,9 @@ def noise(images: np.ndarray, numbers: np.random.RandomState) -> np.ndarray:
 
 
 def blurred(images: np.ndarray, numbers: np.random.RandomState) -> np.ndarray:
-    """Each smoothed by a Gaussian of 1/32 of the side."""
+    """Each smoothed by a Gaussian of 1/32 of the side, of one pixel at least."""
     del numbers
-    radius = min(images.shape[1:3]) / 32
+    radius = max(1, min(images.shape[1:3]) / 32)
     return np.stack([_softened(picture, radius) for picture in images])
 
 

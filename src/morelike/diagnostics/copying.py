@@ -7,20 +7,20 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from morelike.diagnostics.chances import binomial_tail, share_interval
 from morelike.diagnostics.controls import COPIES, DECOYS
 from morelike.diagnostics.copies import Copies, Judged
 from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Figure, Finding, Panel, Power
 from morelike.diagnostics.matching import Matcher
+from morelike.metrics.chances import binomial_tail, share_interval
 from morelike.metrics.memorization import authenticity, copying, exchange_z
 from morelike.rng import rng
 
 ALARM = 0.05
 """How often an honest generator may be accused."""
 DECOYS_NEAR = 0.025
-"""Share of near-copies that accuses nobody: blurred and averaged training pictures have up to that,
-since some pictures have no detail to lose, and some averages are nearly one of their parts."""
+"""Share of near-copies that accuses nobody: averages of training pictures have up to that, since
+some are nearly one of their parts."""
 SHARE, POWER = 0.05, 0.95
 """Which share of copies is to be found, and how surely."""
 PLANTED = 100

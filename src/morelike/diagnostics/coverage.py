@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from morelike.diagnostics.chances import binomial_tail
 from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Figure, Finding, Panel
+from morelike.metrics.chances import binomial_tail
 from morelike.metrics.memorization import nearest
 from morelike.rng import rng
 

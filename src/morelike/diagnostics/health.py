@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from morelike.diagnostics.chances import wilson
 from morelike.diagnostics.finding import Curve, Figure, Finding
+from morelike.metrics.chances import wilson
 from morelike.rng import rng
 
 PLAYERS = ("generator", "discriminator")

@@ -26,8 +26,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from morelike.diagnostics.chances import wilson
 from morelike.diagnostics.finding import Figure, Finding, Panel
+from morelike.metrics.chances import wilson
 from morelike.rng import rng
 
 NO_LATENTS = "Samples of this generator have no latents of their own: it has no latent space."

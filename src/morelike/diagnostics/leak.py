@@ -19,9 +19,9 @@ import numpy as np
 import torch
 
 from morelike.augment import NUMBERS, augment
-from morelike.diagnostics.chances import wilson
 from morelike.diagnostics.discriminator import auc
 from morelike.diagnostics.finding import Figure, Finding, Panel, Power
+from morelike.metrics.chances import wilson
 from morelike.rng import rng
 
 FILL = 127.5

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from morelike.diagnostics.chances import student
 from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Curve, Figure, Finding
+from morelike.metrics.chances import student
 from morelike.metrics.kernel import (
     KernelDistance,
     exceeding_share,

@@ -111,6 +111,17 @@ class Matcher:
             ]
         )
 
+    def detail_left(self, images: np.ndarray) -> np.ndarray:
+        """(N,) share of each training picture's fine detail that one of `images` (N, H, W, C) uint8
+        has, which is the same picture after some damage.
+        """
+        left = []
+        for start in range(0, len(images), SAMPLE):
+            part = slice(start, start + SAMPLE)
+            damaged = _resized(images[part], self.fine.shape[1])[..., :1]
+            left.append(_detail_kept(_fine_middles(damaged), _fine_middles(self.fine[part])))
+        return np.concatenate(left)
+
     def match(self, images: np.ndarray, excluded: np.ndarray | None = None) -> Matches:
         """The `FINALISTS` training pictures that explain each picture best.
 
@@ -227,7 +238,7 @@ class _Alignment(NamedTuple):
             moved[:, 1::2] = moved[:, 1::2].clip(1 - 3 * MARGIN, 1)
         seen = look(targets, kept, cells)[..., 0]
         residual = explain.residual(seen.reshape(count * k, -1, 1)).reshape(seen.shape)
-        detail = (_detail(seen - residual) + FLAT) / (_detail(seen) + FLAT)
+        detail = _detail_kept(seen - residual, seen)
         return cls(kept.reshape(count, k, 4), best.reshape(count, k), detail.reshape(count, k))
 
 
@@ -262,6 +273,11 @@ def _share(residual: np.ndarray, seen: np.ndarray) -> np.ndarray:
     residual, seen = _halved(residual.reshape(seen.shape)), _halved(seen)
     whole = np.square(seen - seen.mean(axis=(1, 2), keepdims=True)).mean(axis=(1, 2))
     return np.square(residual).mean(axis=(1, 2)) / (whole + FLAT**2)
+
+
+def _detail_kept(shown: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(m,) detail of (m, P, P) as a share of the detail of other (m, P, P)."""
+    return (_detail(shown) + FLAT) / (_detail(seen) + FLAT)
 
 
 def _detail(shown: np.ndarray) -> np.ndarray:
@@ -345,6 +361,11 @@ class _Descriptor(NamedTuple):
         """(..., 64) to (..., D) of length 1."""
         placed = _contrasted(views - self.mean, self.floor) @ self.projection
         return placed / np.linalg.norm(placed, axis=-1, keepdims=True).clip(1e-6)
+
+
+def _fine_middles(fine: np.ndarray) -> np.ndarray:
+    """(n, S, S, 1) to (n, P, P), P the cells of a middle."""
+    return look(fine, MIDDLE, round(fine.shape[1] * (1 - 2 * MARGIN)))[..., 0]
 
 
 def _middles(coarse: np.ndarray) -> np.ndarray:

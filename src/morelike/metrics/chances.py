@@ -29,7 +29,7 @@ def share_interval(count: int, trials: int, deviations: float = SURE) -> tuple[f
     return wilson(count / trials, trials, deviations) if trials else (0.0, 1.0)
 
 
-def wilson(share: float, count: int, deviations: float = SURE) -> tuple[float, float]:
+def wilson(share: float, count: float, deviations: float = SURE) -> tuple[float, float]:
     """The interval of a share of `count`, Wilson 1927."""
     z = deviations
     middle = (share + z * z / (2 * count)) / (1 + z * z / count)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from morelike.diagnostics.chances import binomial_tail, share_interval, student
+from morelike.metrics.chances import binomial_tail, share_interval, student
 
 
 @pytest.mark.parametrize("share", [0.0, 0.015, 0.3, 0.5, 0.97, 1.0])
