@@ -37,8 +37,8 @@ TAIL, LEAST_TAIL = 0.15, 5
 """Share of the lowest scores of real pictures that tell how rare still lower ones are, and how many
 it takes."""
 LOST = 0.3
-"""Of the fine detail that blur takes from a training picture, a copy lacks less than this. No blurred
-one of roses, bicycles and dogs at 32 to 128 pixels and of CIFAR-10's pictures lacks as little; of
+"""Of the fine detail that blur takes from a training picture, a copy lacks less than this. No
+blurred one of roses, bicycles and dogs at 32 to 128 pixels and of CIFAR-10 lacks as little; of
 copies through JPEG of quality 50, .94 and more do, and all others. A picture that blur leaves as it
 is has no copies that could be told from blur."""
 
