@@ -5,7 +5,7 @@
 In each trial a set is parted anew into training pictures, held-out ones, and others that play the
 honest generator. Detectors are fitted to the first two and judge
 
-- honest samples: the others (false alarms);
+- honest samples: the others (false alarms), each once, and drawn as below;
 - honest samples with 1, 2, 5, 20 and 100 % copies of training pictures, of five kinds;
 - generators of noise, of blurred, averaged and smeared training pictures;
 - generators of one and of ten pictures, and one whose features lie a fifth nearer to one another.
@@ -121,7 +121,10 @@ def _copying(
         drawn = [numbers.choice(planted, few), numbers.choice(honest, samples - few)]
         return bool(np.concatenate(drawn).sum() > limit)
 
-    found = {"COPYING, honest": accused(honest, 0)}
+    found = {
+        "COPYING, honest": int(honest.sum()) > most_honest(len(honest), copies),
+        "COPYING, honest, drawn": accused(honest, 0),
+    }
     few = round(SHARE * samples)
     some = train.images[numbers.permutation(len(train))[:few]]
     for name, make in COPIES.items():
