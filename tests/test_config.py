@@ -5,18 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from morelike.config import (
-    FREE_ON_RESUME,
-    RESOLUTIONS,
-    DataConfig,
-    differing_keys,
-    flatten,
-    merge,
-    parse_assignment,
-    read_toml,
-)
+from morelike.config import ADAPTIVE, FREE_ON_RESUME, RESOLUTIONS, DataConfig
 from morelike.errors import UserError, nearest
 from morelike.models import configure
+from morelike.settings import differing_keys, flatten, merge, parse_assignment, read_toml
 
 
 def nested(name: str, value: Any) -> dict[str, Any]:
@@ -62,7 +54,7 @@ def test_what_is_dumped_can_be_read_again() -> None:
         ("generator.widht", "width"),
         ("discriminator.latent", "known: minibatch_discrimination, minibatch_stddev, norm, width"),
         ("optimizer.generator.learning_rat", "learning_rate"),
-        ("optimizer.lr", "known: discriminator, generator"),
+        ("optimizer.lr", "known: beta2_ramp, discriminator, generator"),
         ("objective.los", "loss"),
         ("augment.policies", "policy"),
     ],
@@ -117,6 +109,8 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("penalty.zero_centered", [0, 10], [-10, "x"]),
     ("penalty.drift", [0, 0.001], [-0.001]),
     ("penalty.consistency", [0, 10], [-1, float("inf")]),
+    ("penalty.lecam", [0, 0.3], [-1, float("inf")]),
+    ("penalty.lecam_decay", [0, 0.99], [1, -0.1]),
     ("penalty.every", [1, 16, 1024], [0, -4, 1025, 1.5]),
     ("penalty.clip", [None, 0.01, 3], [0, -0.01, float("inf")]),
     ("optimizer.generator.method", ["adam", "adamw", "rmsprop"], ["sgd", "Adam", None]),
@@ -127,8 +121,12 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("optimizer.generator.beta2", [0, 0.999], [1, 2]),
     ("optimizer.generator.epsilon", [1e-8], [0, -1, float("inf")]),
     ("augment.policy", [[], ["color", "cutout", "translation"]], ["color", ["colour"], 3]),
+    ("augment.probability", [0.01, 0.8, 1], [0, 1.1]),
+    ("augment.target", [None], [0, 1, -0.1]),
     ("augment.translation", [0.01, 0.5], [0, 0.6]),
     ("augment.cutout", [0.01, 0.99], [0, 1]),
+    ("augment.most", [0.01, 0.99], [0, 1]),
+    ("augment.adjust_images", [1, 500_000], [0, 0.5]),
     ("training.batch", [1, 7, 4096], [0, -1, 2.5, "many", None]),
     ("training.seed", [0, 2**63 - 1], [-1, 2**63]),
     ("training.images", [1, 10**12], [0, -5]),
@@ -151,12 +149,13 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("discriminator.minibatch_stddev", [True, False], [2, "maybe"]),
     ("discriminator.minibatch_discrimination", [0, 1024], [-1, 1025, 0.5]),
 ]
-RAMPS = ("optimizer.ramp", "penalty.ramp", "training.ema_ramp")
+RAMPS = ("optimizer.ramp", "optimizer.beta2_ramp", "penalty.ramp", "training.ema_ramp")
 RANGES += [
     row
     for ramp in RAMPS
     for row in (
-        (f"{ramp}.to", [0, 0.1, 10], [-0.1, float("inf")]),
+        # More than 1 would be too much for beta2.
+        (f"{ramp}.to", [0, 0.1, 1 if "beta2" in ramp else 10], [-0.1, float("inf")]),
         (f"{ramp}.images", [None, 1, 10**9], [0, -1, 0.5]),
         (f"{ramp}.start", [0, 10**9], [-1, None]),
         (f"{ramp}.shape", ["linear", "cosine"], ["exponential", 1]),
@@ -206,6 +205,59 @@ def test_sizes_that_cannot_be_doubled_to_are_refused(height: int, width: int) ->
     text = complaint({"data": {"resolution": height, "width": width}})
     assert "data.resolution" in text
     assert str(width) in text
+
+
+def test_ada_stands_for_all_that_is_adaptive() -> None:
+    config = configure({"augment": {"policy": ["cutout", "hue", "ada"], "target": 0.6}})
+    policy = config.augment.policy
+    assert policy[:2] == ("cutout", "hue")
+    assert set(policy) == {"cutout", *ADAPTIVE}
+    assert len(policy) == 13
+    assert configure(config.model_dump(mode="json")) == config
+    assert differing_keys(config, configure({"augment": {"policy": policy, "target": 0.6}})) == []
+
+
+def test_what_would_leak_is_refused_with_the_remedy() -> None:
+    text = complaint({"augment": {"policy": ["color", "quarter_turns"]}})
+    assert "quarter_turns with the probability 1 shows in what is made; set target" in text
+    assert "at most 0.9 (most)" in complaint(
+        {"augment": {"policy": ["hue"], "probability": 0.95, "most": 0.9}}
+    )
+    for good in ({"probability": 0.8}, {"target": 0.6}, {"probability": 0.9, "most": 0.95}):
+        configure({"augment": {"policy": ["ada"], **good}})
+    # Differentiable augmentation is applied always.
+    configure({"augment": {"policy": ["color", "translation", "cutout"]}})
+
+
+def test_a_target_moves_the_probability_of_something() -> None:
+    text = complaint({"augment": {"policy": ["color"], "target": 0.6, "probability": 0.5}})
+    assert "leave one of probability and target out" in text
+    assert "name changes in policy" in complaint({"augment": {"target": 0.6}})
+
+
+@pytest.mark.parametrize(
+    ("augment", "always", "start"),
+    [
+        ({"policy": ["color"]}, True, 1),
+        ({"policy": ["color"], "probability": 0.5}, False, 0.5),
+        ({"policy": ["color"], "target": 0.6}, False, 0),
+    ],
+)
+def test_with_which_probability_it_begins(
+    augment: dict[str, Any], always: bool, start: float
+) -> None:
+    section = configure({"augment": augment}).augment
+    assert section.always is always
+    assert section.start == start
+
+
+def test_beta2_stays_below_1() -> None:
+    ramp = {"to": 1.1, "images": 1000}
+    both = {"generator": {"beta2": 0.9}, "discriminator": {"beta2": 0.9}}
+    configure({"optimizer": {**both, "beta2_ramp": ramp}})
+    text = complaint({"optimizer": {"generator": {"beta2": 0.9}, "beta2_ramp": ramp}})
+    assert "discriminator.beta2 = 0.999" in text
+    assert "stay below 1; take less than 1.001" in text
 
 
 def test_a_ramp_needs_an_end() -> None:

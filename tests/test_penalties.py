@@ -11,6 +11,7 @@ from morelike.penalties import (
     between,
     consistency,
     drift,
+    lecam,
     one_centered,
     squared_gradient_norms,
     zero_centered,
@@ -229,3 +230,25 @@ def test_consistency_is_the_mean_square_of_what_changed() -> None:
     assert one.grad.tolist() == pytest.approx([-3, 1])
     assert other.grad.tolist() == pytest.approx([3, -1])
     assert consistency(one, one).item() == 0
+
+
+# --- LeCam ---
+
+
+def test_lecam_holds_each_kind_to_the_mean_of_the_other() -> None:
+    real = torch.tensor([1.0, 3.0], dtype=torch.float64, requires_grad=True)
+    fake = torch.tensor([-2.0, 0.0], dtype=torch.float64, requires_grad=True)
+    mean_real, mean_fake = torch.tensor([2.0, -0.5], dtype=torch.float64)
+    value = lecam(real, fake, mean_real, mean_fake)
+    value.backward()
+    # (1.5^2 + 3.5^2) / 2 + (4^2 + 2^2) / 2
+    assert value.item() == pytest.approx(7.25 + 10)
+    assert real.grad is not None
+    assert fake.grad is not None
+    assert real.grad.tolist() == pytest.approx([1.5, 3.5])
+    assert fake.grad.tolist() == pytest.approx([-4, -2])
+
+
+def test_lecam_is_0_where_both_kinds_are_alike() -> None:
+    same = torch.full((3,), 0.7)
+    assert lecam(same, same, same[0], same[0]).item() == 0

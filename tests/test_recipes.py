@@ -8,9 +8,9 @@ import pytest
 from morelike import recipes
 from morelike.api import train
 from morelike.cli.console import overrides
-from morelike.config import flatten
 from morelike.errors import UserError
 from morelike.models import configure
+from morelike.settings import flatten
 
 NAMES = recipes.names()
 

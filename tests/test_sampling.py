@@ -13,6 +13,8 @@ from PIL import Image
 import morelike
 from morelike.checkpoint import TENSORS
 from morelike.errors import UserError
+from morelike.pictures import to_uint8
+from morelike.rng import rng
 from morelike.runs import Run
 from morelike.sampling import CHUNK, TrainedGenerator, Wish, load, write_samples
 
@@ -68,6 +70,72 @@ def test_truncation_changes_only_what_lies_beyond(generator: TrainedGenerator) -
 def test_truncation_has_a_range(generator: TrainedGenerator, truncation: float) -> None:
     with pytest.raises(UserError, match=r"truncation .* is out of range; use 0\.1 to 10"):
         generator.sample([0], truncation=truncation)
+
+
+# --- with a space W ---
+
+
+def mapped(**sections: Any) -> TrainedGenerator:
+    """A generator of the family style, not as it begins: noise has a strength, w a mean."""
+    from morelike.models import configure, family
+
+    small = {"width": 2, "style": 8, **sections}
+    config = configure(
+        {"family": "style", "data": {"resolution": 16, "channels": 3}, "generator": small}
+    )
+    torch.manual_seed(0)
+    network: Any = family("style").build(config).generator
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith(("bias", "strength")):
+                parameter.add_(0.3 * torch.randn_like(parameter))
+        network.mean.value.add_(0.1 * torch.randn_like(network.mean.value))
+    return TrainedGenerator(config, network.eval(), torch.device("cpu"), "x", "y")
+
+
+def test_truncation_in_w_goes_from_every_picture_to_the_mean_picture() -> None:
+    generator = mapped(noise=False)
+    free = generator.sample(range(6))
+    assert np.array_equal(generator.sample(range(6), truncation=1), free)
+    mean = generator.sample(range(6), truncation=0)
+    assert len({picture.tobytes() for picture in mean}) == 1
+    assert len({picture.tobytes() for picture in free}) == 6
+    # All seeds come nearer with each step, and none at once.
+    spreads = [
+        np.square(generator.sample(range(6), truncation=psi).astype(float) - mean).mean()
+        for psi in (0.25, 0.5, 0.75, 1)
+    ]
+    assert sorted(spreads) == spreads
+    assert spreads[0] > 0
+    assert np.array_equal(
+        generator.sample([9, 4], truncation=0.5)[1:], generator.sample([4], truncation=0.5)
+    )
+
+
+def test_noise_is_not_truncated() -> None:
+    generator = mapped()
+    assert len({picture.tobytes() for picture in generator.sample(range(6), truncation=0)}) == 6
+    mean = generator.sample([5], truncation=0)
+    network: Any = generator.network
+    noise = torch.from_numpy(rng(5, "noise").standard_normal((1, 256 + 2 * (64 + 16)))).float()
+    with torch.no_grad():
+        expected = network.synthesis(network.mean.value[None], noise)
+    assert np.abs(mean.astype(int) - to_uint8(expected)).max() <= 1
+
+
+@pytest.mark.parametrize("truncation", [-0.1, 1.1, 10, float("nan")])
+def test_truncation_in_w_has_a_range_of_its_own(truncation: float) -> None:
+    with pytest.raises(UserError, match=r"truncation .* is out of range; use 0 to 1"):
+        mapped().sample([0], truncation=truncation)
+
+
+def test_a_sample_with_noise_and_w_depends_on_its_seed_alone() -> None:
+    generator = mapped(mixing=1.0)
+    seeds = [*range(CHUNK + 3), 2**63 - 1]
+    company = generator.sample(seeds)
+    assert len({picture.tobytes() for picture in company}) == len(seeds)
+    for place in (0, 7, CHUNK, len(seeds) - 1):
+        assert np.array_equal(generator.sample([seeds[place]])[0], company[place])
 
 
 def test_seeds_are_checked(generator: TrainedGenerator) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from morelike import conditions, recipes
-from morelike.config import Config, DataConfig, merge
+from morelike.config import Config, DataConfig
 from morelike.data import Dataset, open_dataset, open_source, prepare
 from morelike.data.dataset import is_prepared
 from morelike.data.mirroring import may_be_mirrored
@@ -19,6 +19,7 @@ from morelike.ingest import short_name
 from morelike.models import check_playable, configure
 from morelike.runs import Run, create_run, is_run, open_run
 from morelike.sampling import stored_config
+from morelike.settings import merge
 from morelike.training import loop
 from morelike.training.plan import Plan, make_plan
 from morelike.training.records import Reader

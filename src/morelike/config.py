@@ -7,25 +7,24 @@ networks, so their types come from its file in `models/` (see `models.configure`
 
 from __future__ import annotations
 
-import tomllib
-import types
-import typing
-from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from morelike.errors import UserError, nearest
-
 RESOLUTIONS = (16, 32, 64, 128, 256)
+ADAPTIVE = (
+    *("mirror", "quarter_turns", "integer_translation"),
+    *("scaling", "rotation", "anisotropic_scaling", "fractional_translation"),
+    *("brightness", "contrast", "luma_flip", "hue", "saturation"),
+)
+"""What "ada" stands for in `augment.policy`: all that is applied with a probability only."""
 WITH_TARGETS = frozenset({"minimax", "non_saturating", "least_squares"})
 """Losses with labels 0 and 1, which can be smoothed."""
 
@@ -237,6 +236,11 @@ class PenaltyConfig(Section):
     """On the squared logits of real pictures; 0.001 in progressive GANs."""
     consistency: Annotated[float, Field(ge=0)] = 0.0
     """On how much D's answer to a real picture changes when that is shifted and mirrored."""
+    lecam: Annotated[float, Field(ge=0)] = 0.0
+    """lambda of LeCam: on how far logits of real pictures are from the running mean of those of
+    generated ones, and the other way round; its authors take 0.01 to 0.3."""
+    lecam_decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """How much of these means stays in an update of D."""
     every: Annotated[int, Field(ge=1, le=1024)] = 1
     """Apply the gradient penalties only in each n-th step, with n times their weight."""
     ramp: Ramp = Ramp()
@@ -280,6 +284,20 @@ class OptimizerConfig(Section):
     """Pictures shown until the learning rates have grown from 0 to their values."""
     ramp: Ramp = Ramp()
     """How the learning rates move after that."""
+    beta2_ramp: Ramp = Ramp()
+    """How beta2 of both moves; it has to stay below 1."""
+
+    @model_validator(mode="after")
+    def _means_have_an_end(self) -> OptimizerConfig:
+        to = self.beta2_ramp.to
+        for name, player in (("generator", self.generator), ("discriminator", self.discriminator)):
+            if player.beta2 * to >= 1:
+                raise ValueError(
+                    f"beta2_ramp.to = {to:g} makes {name}.beta2 = {player.beta2:g} "
+                    f"{player.beta2 * to:g}, which has to stay below 1; take less than "
+                    f"{1 / player.beta2:.6g}"
+                )
+        return self
 
 
 class AugmentConfig(Section):
@@ -287,11 +305,78 @@ class AugmentConfig(Section):
     (`augment.py`).
     """
 
-    policy: tuple[Literal["color", "translation", "cutout"], ...] = ()
+    policy: tuple[
+        Literal[
+            "color",
+            "translation",
+            "cutout",
+            "mirror",
+            "quarter_turns",
+            "integer_translation",
+            "scaling",
+            "rotation",
+            "anisotropic_scaling",
+            "fractional_translation",
+            "brightness",
+            "contrast",
+            "luma_flip",
+            "hue",
+            "saturation",
+        ],
+        ...,
+    ] = ()
+    """The first three are differentiable augmentation (Zhao et al. 2020); the others, for all of
+    which "ada" stands, adaptive discriminator augmentation (Karras et al. 2020)."""
     translation: Annotated[float, Field(gt=0, le=0.5)] = 0.125
-    """Largest shift, as a share of the side."""
+    """Largest shift by whole pixels, as a share of the side."""
     cutout: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Side of the square cut out, as a share of the side."""
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """With which each change is made to each picture."""
+    target: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """How far D may be ahead before the probability, which then begins at 0, rises: the mean sign
+    of its answer to real pictures, 0.6 in the paper; where its answers have no zero, by how much
+    more pairs it ranks right than wrong."""
+    most: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    """The probability never rises above this; beyond it, changes begin to leak."""
+    adjust_images: Annotated[int, Field(ge=1)] = 100_000
+    """Pictures shown in which the probability could go from 0 to 1. The paper's 500,000 are for
+    runs of 25 million; ten minutes on a CPU show a tenth of a million or two."""
+
+    @property
+    def always(self) -> bool:
+        """Whether each change is made to each picture, with nothing left to chance."""
+        return self.target is None and self.probability == 1
+
+    @property
+    def start(self) -> float:
+        """The probability in the first step."""
+        return self.probability if self.target is None else 0.0
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _ada_is_all_of_it(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or "ada" not in value:
+            return value
+        named = [part for part in value if part != "ada"]
+        return [*named, *(name for name in ADAPTIVE if name not in named)]
+
+    @model_validator(mode="after")
+    def _a_probability_that_does_not_leak(self) -> AugmentConfig:
+        adaptive = [name for name in self.policy if name in ADAPTIVE]
+        if self.target is not None and self.probability != 1:
+            raise ValueError(
+                f"the probability is moved with the target {self.target:g}, and "
+                f"{self.probability:g} means nothing; leave one of probability and target out"
+            )
+        if self.target is not None and not self.policy:
+            raise ValueError("there is nothing to apply with a target; name changes in policy")
+        if self.target is None and adaptive and self.probability > self.most:
+            raise ValueError(
+                f"{adaptive[0]} with the probability {self.probability:g} shows in what is made; "
+                f"set target, as target=0.6, or a probability of at most {self.most:g} (most)"
+            )
+        return self
 
 
 class TrainingConfig(Section):
@@ -359,112 +444,3 @@ class Config(Section, Generic[G, D]):
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()
     training: TrainingConfig = TrainingConfig()
-
-
-def read_toml(text: str, where: str) -> dict[str, Any]:
-    """Parse TOML `text` that came from `where`.
-
-    Raises:
-        UserError: if it is not TOML.
-    """
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{where} is not valid TOML: {error}.") from error
-
-
-def parse_assignment(text: str) -> dict[str, Any]:
-    """`section.key=value` as a nested mapping; the value is TOML, or else plain text.
-
-    >>> parse_assignment("training.batch=32")
-    {'training': {'batch': 32}}
-
-    Raises:
-        UserError: if there is no `=` or no key.
-    """
-    name, sign, value = text.partition("=")
-    keys = [key.strip() for key in name.split(".")]
-    if not sign or not all(keys):
-        raise UserError(f"'{text}' is not of the form section.key=value, as in training.batch=32.")
-    try:
-        parsed: Any = tomllib.loads(f"value = {value.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value.strip()
-    for key in reversed(keys):
-        parsed = {key: parsed}
-    return parsed
-
-
-def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested mappings laid over each other, later ones on top."""
-    result: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            below = result.get(key)
-            if isinstance(below, Mapping) and isinstance(value, Mapping):
-                value = merge(below, value)
-            result[key] = value
-    return result
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"a": {"b": 1}}` as `{"a.b": 1}`."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def differing_keys(one: Section, other: Section) -> list[str]:
-    """Dotted names of the keys on which two configurations disagree."""
-    a, b = flatten(one.model_dump(mode="json")), flatten(other.model_dump(mode="json"))
-    return sorted(key for key in a.keys() | b.keys() if a.get(key, ...) != b.get(key, ...))
-
-
-S = TypeVar("S", bound=Section)
-
-
-def validate(model: type[S], values: Mapping[str, Any], where: str) -> S:
-    """Check `values` against `model`.
-
-    Raises:
-        UserError: one sentence naming each wrong key, why, and the nearest known one.
-    """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        complaints = "; ".join(_complaints(model, error))
-        raise UserError(f"{where}: {complaints}.") from None
-
-
-def _complaints(model: type[BaseModel], error: ValidationError) -> Iterator[str]:
-    for problem in error.errors():
-        location = [str(part) for part in problem["loc"]]
-        name = ".".join(location) or "configuration"
-        if problem["type"] == "extra_forbidden":
-            section = _section_at(model, location[:-1])
-            known = section.model_fields if section else ()
-            yield f"unknown key '{name}', {nearest(location[-1], known)}"
-        elif problem["type"] == "value_error":
-            yield f"{name}: {problem.get('ctx', {}).get('error', problem['msg'])}"
-        else:
-            message = problem["msg"].removeprefix("Input ")
-            yield f"{name} {message} (got {problem['input']!r})"
-
-
-def _section_at(model: type[BaseModel], path: Iterable[str]) -> type[BaseModel] | None:
-    current: type[BaseModel] | None = model
-    for key in path:
-        if current is None or key not in current.model_fields:
-            return None
-        annotation = current.model_fields[key].annotation
-        options = [annotation]
-        if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-            options = list(typing.get_args(annotation))
-        current = next(
-            (o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None
-        )
-    return current

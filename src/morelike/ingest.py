@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from morelike import files
-from morelike.config import DataConfig, validate
+from morelike.config import DataConfig
 from morelike.data import Dataset, open_dataset, open_source
 from morelike.data import prepare as prepare_dataset
 from morelike.data.dataset import is_prepared
@@ -17,6 +17,7 @@ from morelike.data.inspection import Inspection
 from morelike.data.preparation import check_enough, check_target, decide, write
 from morelike.data.scan import Progress
 from morelike.errors import UserError
+from morelike.settings import validate
 
 
 class Inspected(NamedTuple):

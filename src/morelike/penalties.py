@@ -55,6 +55,19 @@ def drift(real_logits: Tensor) -> Tensor:
     return real_logits.square().mean()
 
 
+def lecam(real_logits: Tensor, fake_logits: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:
+    """E[(D(x) - a_F)^2] + E[(D(G(z)) - a_R)^2], Tseng et al. 2021, "Regularizing Generative
+    Adversarial Networks under Limited Data", arXiv 2104.03310, eq. 5, without lambda.
+
+    Args:
+        real_logits: (B,).
+        fake_logits: (B,).
+        mean_real: a_R, the running mean of D's logits on real pictures, a scalar.
+        mean_fake: a_F, that on generated ones.
+    """
+    return (real_logits - mean_fake).square().mean() + (fake_logits - mean_real).square().mean()
+
+
 def consistency(logits: Tensor, changed: Tensor) -> Tensor:
     """E[(D(x) - D(T(x)))^2] for the logits of pictures and of the same pictures, changed (Zhang et
     al. 2020, eq. 2).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
@@ -19,6 +20,7 @@ from morelike.config import Config
 from morelike.devices import pick_device
 from morelike.errors import UserError
 from morelike.models import configure, family
+from morelike.models.family import Mapped
 from morelike.rng import SeedDraws
 from morelike.runs import cannot_write, is_run, open_run
 from morelike.seeds import check_seeds
@@ -46,7 +48,8 @@ class Wish(NamedTuple):
     """What is asked for besides seeds; what is not, each seed decides."""
 
     truncation: float | None = None
-    """Latent values beyond this bound are drawn again."""
+    """Latent values beyond this bound are drawn again; with a space W, the share that is left of
+    the way from its mean."""
     labels: Mapping[str, float] | None = None
     """What all pictures are to show; several labels are mixed by their shares."""
     attributes: Mapping[str, float] | None = None
@@ -66,14 +69,22 @@ def generate(
     The generator runs in evaluation mode and float32, whatever it was trained in; its mode is put
     back afterwards.
     """
+    make, wish = _making(generator, wish)
     for inputs, count in drawn_inputs(config, seeds, device, wish):
         was_training = generator.training
         generator.eval()
         try:
-            made = generator(*inputs)
+            made = make(*inputs)
         finally:
             generator.train(was_training)
         yield pictures.to_uint8(made)[:count]
+
+
+def _making(generator: nn.Module, wish: Wish) -> tuple[Callable[..., torch.Tensor], Wish]:
+    """What makes pictures of inputs, and what is left to wish for these."""
+    if wish.truncation is None or not isinstance(generator, Mapped):
+        return generator, wish
+    return partial(generator.truncated, wish.truncation), wish._replace(truncation=None)
 
 
 def drawn_inputs(
@@ -137,7 +148,10 @@ class TrainedGenerator:
         Args:
             seeds: whole numbers from 0 to 2**63 - 1; the same seed gives the same picture, alone
                 or in any company.
-            truncation: draw latent values beyond this bound again; less variety, more typical.
+            truncation: less variety, more typical. Of a generator with a space W (family style),
+                w becomes mean + truncation * (w - mean), from 0, the mean picture of all seeds, to
+                1, as without; of others, latent values beyond this bound, from 0.1 to 10, are drawn
+                again.
             label: what all pictures show, where the generator was trained with labels: one, or
                 several with the shares in which they are mixed. Without, each seed has its own.
             attributes: the same, as values by name.
@@ -157,8 +171,12 @@ class TrainedGenerator:
 
     def chunks(self, seeds: Iterable[int], wish: Wish = Wish()) -> Iterator[np.ndarray]:  # noqa: B008
         """The same, a few pictures at a time, so that any number fits the memory."""
-        if wish.truncation is not None and not 0.1 <= wish.truncation <= 10:
-            raise UserError(f"truncation {wish.truncation} is out of range; use 0.1 to 10.")
+        low, high = (0, 1) if isinstance(self.network, Mapped) else (0.1, 10)
+        if wish.truncation is not None and not low <= wish.truncation <= high:
+            raise UserError(
+                f"truncation {wish.truncation} is out of range; use {low} to {high} with this "
+                "generator."
+            )
         return generate(self.config, self.network, check_seeds(seeds), self.device, wish)
 
     def notes(self, seed: int, wish: Wish = Wish()) -> dict[str, str]:  # noqa: B008

@@ -7,16 +7,8 @@ import numpy as np
 import pytest
 
 from morelike.augment import NUMBERS
-from morelike.diagnostics.leak import (
-    Setting,
-    _tail,
-    colors,
-    leak,
-    planted,
-    squares,
-    strips,
-    unusual,
-)
+from morelike.diagnostics.leak import Setting, _tail, leak, planted, unusual
+from morelike.diagnostics.marks import colors, squares, strips
 from morelike.rng import rng
 
 EVERYTHING = Setting()

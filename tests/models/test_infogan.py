@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from morelike.config import merge
 from morelike.distributed import World
 from morelike.errors import UserError
 from morelike.models import Batch, Networks, Term, check_playable, configure, dcgan, infogan, resnet
 from morelike.models.infogan import Posterior, information
 from morelike.rng import SeedDraws, StepDraws
+from morelike.settings import merge
 from morelike.training.feed import Feed
 from morelike.training.state import State
 from morelike.training.step import step

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from morelike.api import train
-from morelike.config import merge
 from morelike.devices import autocast
 from morelike.errors import UserError
 from morelike.models import Batch, check_playable, configure, msggan
@@ -26,6 +25,7 @@ from morelike.models.msggan import (
     equalised,
 )
 from morelike.rng import SeedDraws, StepDraws
+from morelike.settings import merge
 from reference import numpy_msggan as reference
 
 CPU = torch.device("cpu")

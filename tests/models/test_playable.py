@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from morelike import models
-from morelike.config import merge
 from morelike.errors import UserError
 from morelike.models import Networks, check_playable, configure
+from morelike.settings import merge
 
 SMALL: dict[str, Any] = {"data": {"resolution": 16, "channels": 3}}
 OF_GRADIENTS = ("r1", "r2", "one_centered", "zero_centered")

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from morelike import penalties
-from morelike.config import merge
 from morelike.distributed import World
 from morelike.errors import UserError
 from morelike.models import configure, resnet
@@ -21,6 +20,7 @@ from morelike.models.resnet import (
     Residual,
 )
 from morelike.rng import SeedDraws
+from morelike.settings import merge
 from morelike.training.feed import Feed
 from morelike.training.state import State
 from morelike.training.step import step

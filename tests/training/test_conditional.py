@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 import morelike
-from morelike.config import merge
 from morelike.data import open_source, prepare
 from morelike.errors import UserError
 from morelike.pictures import read_png
 from morelike.runs import Run
 from morelike.sampling import stored_config
+from morelike.settings import merge
 
 SIDE = 16
 BY_FOLDER: dict[str, Any] = {"data": {"labels": "folders", "held_out": 0.0, "mirror": False}}

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from morelike.augment import augment
-from morelike.config import Config, merge
+from morelike.config import Config
 from morelike.data.sampler import indices
 from morelike.devices import autocast
 from morelike.distributed import World
 from morelike.losses import LOSSES
 from morelike.models import Batch, Networks, adversarial, configure, dcgan
 from morelike.rng import StepDraws, rng
+from morelike.settings import merge
 from morelike.training import state as state_module
 from morelike.training.feed import Feed
 from morelike.training.state import State

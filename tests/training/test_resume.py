@@ -71,6 +71,41 @@ def test_a_run_in_two_parts_equals_a_run_in_one(
     }
 
 
+ADAPTIVE: dict[str, Any] = {
+    # A probability that rises fast, means and a beta2 that move: all that has a memory.
+    "augment": {"policy": ["ada", "color", "cutout"], "target": 0.1, "adjust_images": 12 * BATCH},
+    "penalty": {"lecam": 0.3},
+    "discriminator": {"width": 4, "norm": "none"},
+    "optimizer": {"beta2_ramp": {"to": 0.9, "images": 10 * BATCH}},
+}
+
+
+@pytest.mark.parametrize("stop", [4, 7, 10])
+def test_adaptive_augmentation_goes_on_as_if_nothing_had_been(
+    stop: int, tmp_path: Path, pictures: Callable[..., Path]
+) -> None:
+    def trained(name: str, *parts: int) -> tuple[Run, Any]:
+        for steps in parts:
+            settings = {**TINY, **ADAPTIVE}
+            settings["training"] = {**TINY["training"], "images": steps * BATCH, "log_every": 1}
+            run = morelike.train(pictures(20), run=tmp_path / name, **settings)
+        latest = run.checkpoints.pointed("latest")
+        assert latest is not None
+        return run, latest.meta()["augment"]
+
+    (one, held), (other, also) = trained("whole", 11), trained("parts", stop, 11)
+    assert_same_bits(final(one), final(other))
+    assert held == also
+    assert held[2] == 3  # readings since the last move, which are carried over, too
+    assert "discriminator.means.real" in final(one)
+    keys = ("augment_probability", "overfit", "discriminator_lecam")
+    for a, b in zip(one.metrics(), other.metrics(), strict=True):
+        assert [a[key] for key in keys] == [b[key] for key in keys]
+    # It has moved; the stop fell on a move, and between two.
+    assert 0 < one.metrics()[-1]["augment_probability"] < 0.8
+    assert len({record["augment_probability"] for record in one.metrics()}) > 1
+
+
 def test_the_records_of_steps_taken_again_are_not_doubled(
     tmp_path: Path, pictures: Callable[..., Path]
 ) -> None:

@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from morelike.config import Config, merge
+from morelike.config import Config
 from morelike.data.sampler import indices
 from morelike.distributed import World
 from morelike.models import Batch, Networks, Term, adversarial, configure, dcgan
+from morelike.settings import merge
 from morelike.training import state as state_module
 from morelike.training.feed import Feed
 from morelike.training.state import State

@@ -30,7 +30,7 @@ def print_json(value: Any) -> None:
 
 def overrides(assignments: Sequence[str]) -> dict[str, Any]:
     """All `--set section.key=value` as one nested mapping."""
-    from morelike.config import merge, parse_assignment
+    from morelike.settings import merge, parse_assignment
 
     return merge(*map(parse_assignment, assignments))
 

@@ -47,7 +47,10 @@ def sample(
     ] = False,
     truncation: Annotated[
         float | None,
-        typer.Option(help="Draw latents beyond this bound again: less variety, more typical."),
+        typer.Option(
+            help="Less variety, more typical. Family style: how much is left of the way from the "
+            "mean of w, 0 to 1. Others: latents beyond this bound, 0.1 to 10, are drawn again."
+        ),
     ] = None,
     label: Annotated[
         list[str] | None,

@@ -62,8 +62,8 @@ def toy(
     the discriminator's answers as a field, the generator's gradients), last.png and figures.json.
     """
     from morelike import files, recipes
-    from morelike.config import merge
     from morelike.data.points import points
+    from morelike.settings import merge
     from morelike.training import toy as training
     from morelike.training.toy_pictures import Film
 

@@ -6,6 +6,11 @@ with a gray strip, with a gray square, or in colours that no picture has (Karras
 "Training Generative Adversarial Networks with Limited Data", section 2.2; Zhao et al. 2020). Each
 statistic is of one picture, in the terms of the augmentation that it looks for; what real pictures
 of the set give decides what is unusual.
+
+What turns, mirrors, shifts or scales pictures, inverts them or changes their hue leaves no mark of
+its own, and is looked for by whether a picture fits the set better once it is undone
+(`undoing.py`). Whether that can work depends on the set: where planted cases are not found, the
+finding names the augmentations that it is blind to.
 """
 
 from __future__ import annotations
@@ -18,18 +23,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from morelike.augment import NUMBERS, augment
+from morelike.augment import ADAPTIVE, MORE, NUMBERS, augment
 from morelike.diagnostics.discriminator import auc
 from morelike.diagnostics.finding import Figure, Finding, Panel, Power
+from morelike.diagnostics.marks import colors, squares, strips
+from morelike.diagnostics.undoing import UNDO, Reference, gains, reference
 from morelike.metrics.chances import wilson
 from morelike.rng import rng
 
-FILL = 127.5
-"""What enters at a border and what is cut out: 0 in [-1, 1]."""
-NEAR = 12.0
-"""Levels of 255 within which a value counts as the fill: a generator makes it with some noise."""
-FLAT = 0.9
-"""Share of a line or a square that has to be the fill."""
 TRIALS = 40
 """Planted sets of each kind."""
 LEAST = 16
@@ -45,6 +46,8 @@ SHOWN = 8
 SHARE = "share of the samples"
 PART = {"gray strips": "translation", "gray squares": "cutout"}
 COLORS = ("brightness", "saturation", "contrast")
+COMPARED = 500
+"""Real pictures that are looked at, at most, where changes are undone on each."""
 
 
 class Setting(NamedTuple):
@@ -53,78 +56,24 @@ class Setting(NamedTuple):
     policy: tuple[str, ...] = ("color", "translation", "cutout")
     translation: float = 0.125
     cutout: float = 0.5
-
-
-def strips(images: np.ndarray, most: float = 0.125) -> np.ndarray:
-    """(N,): how deep a strip of the fill lies along a border, as a share of the largest shift.
-
-    A strip is at most the largest shift deep, all of it within 12 levels of mid-gray (nine pixels
-    of ten in each line), and ends sharply: in the line behind it values are on average more than
-    24 levels from mid-gray. So neither a gray background nor a faint picture has one.
-
-    Args:
-        images: (N, H, W, C) uint8.
-        most: largest shift as a share of the side (`augment.translation`).
-    """
-    away = np.abs(images.astype(np.float32) - FILL)
-    deepest = np.zeros(len(images))
-    for axis in (1, 2):
-        reach = int(images.shape[axis] * most + 0.5)
-        near = (away.max(axis=3) <= NEAR).mean(axis=3 - axis) >= FLAT
-        behind = away.mean(axis=(3 - axis, 3)) > 2 * NEAR
-        for step in (1, -1):
-            lines, sharp = near[:, ::step], behind[:, ::step]
-            depth = np.cumprod(lines[:, : reach + 1], axis=1).sum(axis=1)
-            ends = np.take_along_axis(sharp, depth[:, None], axis=1)[:, 0]
-            deepest = np.maximum(deepest, np.where(ends & (depth <= reach), depth / reach, 0))
-    return deepest
-
-
-def squares(images: np.ndarray, side: float = 0.5) -> np.ndarray:
-    """(N,): a square of the fill, of half the side of one that is cut out: the share of the fill in
-    it, if at least 0.9, or 0.
-
-    At a corner, where least of it is left, a cut-out square shows a quarter of itself, which is one
-    of half its side.
-
-    Args:
-        images: (N, H, W, C) uint8.
-        side: of the square that is cut out, as a share of the picture's (`augment.cutout`).
-    """
-    gray = _is_fill(images).astype(np.float32)
-    sums = np.pad(gray.cumsum(1).cumsum(2), ((0, 0), (1, 0), (1, 0)))
-    high, wide = (max(2, int(size * side / 2)) for size in gray.shape[1:])
-    inside = sums[:, high:, wide:] - sums[:, :-high, wide:]
-    inside = inside - sums[:, high:, :-wide] + sums[:, :-high, :-wide]
-    share = inside.max(axis=(1, 2)) / (high * wide)
-    # A picture that is gray all over has no square cut out of it.
-    whole = gray.mean(axis=(1, 2)) > 1.5 * side**2
-    return np.where((share >= FLAT) & ~whole, share, 0)
-
-
-def colors(images: np.ndarray) -> np.ndarray:
-    """(N, 3): brightness, saturation and contrast, what "color" changes, in levels of 255.
-
-    The mean of all values; the root mean square of how far a pixel's channels are from their mean
-    (0 for gray pictures); the root mean square of how far the pixels' means are from that of the
-    picture.
-    """
-    values = images[..., :3].astype(np.float32)
-    gray = values.mean(axis=3)
-    saturation = np.sqrt(np.square(values - gray[..., None]).mean(axis=(1, 2, 3)))
-    return np.stack([gray.mean(axis=(1, 2)), saturation, gray.std(axis=(1, 2))], axis=1)
-
-
-def _is_fill(images: np.ndarray) -> np.ndarray:
-    near = np.abs(images.astype(np.float32) - FILL) <= NEAR
-    return np.logical_and.reduce(near, axis=3)
+    mirrored: bool = False
+    """Whether training shows every picture mirrored, too: then a mirrored sample is as it should
+    be."""
 
 
 def planted(images: np.ndarray, policy: Sequence[str], how: Setting, seed: int = 0) -> np.ndarray:
-    """The pictures as D sees them under this policy: (N, H, W, C) uint8 in, the same out."""
+    """The pictures as D sees them where all of this policy is applied to each: (N, H, W, C) uint8
+    in, the same out.
+    """
     pictures = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
-    numbers = torch.from_numpy(rng(seed, "planted", *policy).random_sample((len(images), NUMBERS)))
-    changed = augment(pictures / 127.5 - 1, numbers.float(), policy, how.translation, how.cutout)
+    draws = rng(seed, "planted", *policy)
+    numbers = torch.from_numpy(draws.random_sample((len(images), NUMBERS))).float()
+    sizes = how.translation, how.cutout
+    if set(policy) & set(ADAPTIVE):
+        more = torch.from_numpy(draws.random_sample((len(images), MORE))).float()
+        changed = augment(pictures / 127.5 - 1, numbers, policy, *sizes, 1.0, more)
+    else:
+        changed = augment(pictures / 127.5 - 1, numbers, policy, *sizes)
     back = (changed + 1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return back.permute(0, 2, 3, 1).contiguous().numpy()
 
@@ -145,8 +94,8 @@ class Unusual(NamedTuple):
 def unusual(kind: str, values: np.ndarray, real: np.ndarray) -> tuple[Unusual, ...]:
     """Pictures beyond real ones, at each end that counts.
 
-    The line is the k-th largest (or smallest) of N real values. For colours k = N / 40, and at
-    least 1. For strips and squares it is the first that is 0: so many real pictures have one. How
+    The line is the k-th largest (or smallest) of N real values. For most k = N / 40, and at least
+    1. For strips and squares it is the first that is 0: so many real pictures have one. How
     many of n more real pictures lie beyond it has a beta-binomial distribution with a = k and
     b = N + 1 - k, exactly, whatever the values' own is: each order of all N + n is as likely as
     every other. Ties only make it rarer.
@@ -157,7 +106,7 @@ def unusual(kind: str, values: np.ndarray, real: np.ndarray) -> tuple[Unusual, .
         real: (N,) of real pictures.
     """
     some = max(1, len(real) // 40)
-    k = some if kind in COLORS else min(int((real > 0).sum()) + 1, len(real))
+    k = min(int((real > 0).sum()) + 1, len(real)) if kind in PART else some
     ordered = np.sort(real)
     beyond = {"above": values > ordered[-k], "below": values < ordered[k - 1]}
     tail = _tail(len(values), k, len(real) + 1 - k)
@@ -188,18 +137,41 @@ def _tail(n: int, a: int, b: int) -> np.ndarray:
     return np.minimum(1.0, np.exp(log)[::-1].cumsum()[::-1])
 
 
-def statistics(images: np.ndarray, how: Setting) -> dict[str, np.ndarray]:
-    """All statistics of pictures by name, (N,) each: those of the policy's parts."""
+def statistics(
+    images: np.ndarray,
+    how: Setting,
+    known: Reference | None = None,
+    left_out: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """All statistics of pictures by name, (N,) each: those of the policy's parts.
+
+    Args:
+        images: (N, H, W, C) uint8.
+        how: the policy.
+        known: the set that they are to fit, for changes that are undone.
+        left_out: the real pictures that these are or were made from (`undoing.gains`).
+    """
     found: dict[str, np.ndarray] = {}
     if "translation" in how.policy:
         found["gray strips"] = strips(images, how.translation)
     if "cutout" in how.policy:
         found["gray squares"] = squares(images, how.cutout)
-    if "color" in how.policy:
+    wanted = [kind for kind in COLORS if {kind, "color"} & set(how.policy)]
+    if wanted:
         values = colors(images)
-        kinds = COLORS if images.shape[3] > 1 else ("brightness", "contrast")
+        kinds = [kind for kind in wanted if images.shape[3] > 1 or kind != "saturation"]
         found |= {kind: values[:, COLORS.index(kind)] for kind in kinds}
+    if known is not None:
+        names = _undone(how, images.shape[3])
+        found |= gains(images, known, names, left_out)
     return found
+
+
+def _undone(how: Setting, channels: int) -> list[str]:
+    """The parts that are looked for by undoing them."""
+    pointless = {"mirror"} if how.mirrored else set()
+    pointless |= {"hue"} if channels < 3 else set()
+    return [name for name in how.policy if name in UNDO and name not in pointless]
 
 
 def _leaking(made: dict[str, np.ndarray], real: dict[str, np.ndarray]) -> dict[str, list[Unusual]]:
@@ -211,10 +183,12 @@ def _leaking(made: dict[str, np.ndarray], real: dict[str, np.ndarray]) -> dict[s
     from theirs, with both ends taking part.
     """
     result = {}
+    undone = sum(kind in UNDO for kind in made)  # they share one error
     for kind, values in made.items():
         found = unusual(kind, values, real[kind])
         rarest = max(each.chance for each in found)
-        if rarest < (END_ERROR if kind in COLORS else ERROR) or (
+        limit = END_ERROR if kind in COLORS else ERROR / undone if kind in UNDO else ERROR
+        if rarest < limit or (
             kind in COLORS
             and min(each.share for each in found) > 1 / 40
             and _wider(values, real[kind])
@@ -257,44 +231,87 @@ def leak(
             f"Whether augmentation leaks cannot be told of {len(samples)} samples and {len(real)} "
             f"real pictures; {LEAST} of each are needed.",
         )
-    made, there = statistics(samples, how), statistics(real, how)
+    known = None
+    if _undone(how, real.shape[3]):
+        if len(real) > COMPARED:
+            real = real[np.sort(rng(0, "leak compared").permutation(len(real))[:COMPARED])]
+        known = reference(real, mirrored=how.mirrored)
+    made, there = statistics(samples, how, known), statistics(real, how, known, real)
     found = _leaking(made, there)
     figures = tuple(
         Figure(each.name, each.share, *wilson(each.share, len(samples)), null=each.null, note=SHARE)
         for kind, values in made.items()
         for each in unusual(kind, values, there[kind])
     )
-    tried = _power(real, there, len(samples), how) if power else ()
+    tried = _power(real, there, len(samples), how, known) if power else ()
+    blind = _blind(tried, how)
     if not found:
-        parts = ", ".join(how.policy)
+        seen = [part for part in how.policy if part not in blind]
+        parts = ", ".join(seen)
         return Finding(
             "leak",
-            "no",
-            f"The augmentation ({parts}) does not show in the samples.",
+            "no" if seen else "unknown",
+            f"The augmentation ({parts}) does not show in the samples.{_of(blind)}"
+            if seen
+            else f"Whether augmentation leaks cannot be told.{_of(blind)}",
             figures=figures,
             power=tried,
         )
-    said = [
-        f"{kind} {'below or above' if kind in COLORS else 'as in'} "
-        f"{'that of nearly all real pictures' if kind in COLORS else 'augmented pictures'} "
-        f"in {sum(each.share for each in some):.0%}"
-        for kind, some in found.items()
-    ]
-    culprits = sorted({PART.get(kind, "color") for kind in found})
+    said = [f"{_said(kind)} in {sum(e.share for e in some):.0%}" for kind, some in found.items()]
+    culprits = sorted(set().union(*(_parts(kind, how) for kind in found)))
     remedy = f"Take {' and '.join(culprits)} out of augment.policy"
     if "translation" in culprits:
         remedy += ", or lower augment.translation"
     if "cutout" in culprits:
         remedy += ", or lower augment.cutout"
+    if set(culprits) & set(ADAPTIVE):
+        remedy += ", or lower augment.probability (with augment.target: augment.most)"
     return Finding(
         "leak",
         "yes",
-        f"Samples show what was done to the pictures to augment them: {'; '.join(said)} of them.",
+        f"Samples show what was done to the pictures to augment them: {'; '.join(said)} of them."
+        f"{_of(blind)}",
         remedy=f"{remedy}; more pictures make it rarer.",
         figures=figures,
         panels=(_panel(samples, real, found, how),),
         power=tried,
     )
+
+
+def _said(kind: str) -> str:
+    if kind in COLORS:
+        return f"{kind} below or above that of nearly all real pictures"
+    if kind in UNDO:
+        return f"a better fit with {_words(kind)} undone than nearly all real pictures have"
+    return f"{kind} as in augmented pictures"
+
+
+def _parts(kind: str, how: Setting) -> set[str]:
+    """Which parts of the policy a statistic looks for."""
+    if kind in COLORS:
+        return {kind, "color"} & set(how.policy)
+    return {PART.get(kind, kind)}
+
+
+def _blind(tried: Sequence[Power], how: Setting) -> list[str]:
+    """Parts that were not noticed in half of the trials, though every picture had them."""
+    missed = {each.case for each in tried if each.expected and each.found < 0.5}
+    return [part for part in how.policy if _case(1.0, part) in missed]
+
+
+def _case(share: float, part: str) -> str:
+    return f"{share:.0%} of real pictures with {_words(part)}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _of(blind: Sequence[str]) -> str:
+    if not blind:
+        return ""
+    named = ", ".join(_words(part) for part in blind)
+    return f" With these pictures it would not be noticed of: {named}."
 
 
 def _panel(
@@ -303,7 +320,8 @@ def _panel(
     """Samples that are unusual beside real pictures as the discriminator sees them."""
     which = np.any([each.which for some in found.values() for each in some], axis=0)
     shown = np.flatnonzero(which)[:SHOWN]
-    policy = [part for part in how.policy if part in {PART.get(kind, "color") for kind in found}]
+    culprits = set().union(*(_parts(kind, how) for kind in found))
+    policy = [part for part in how.policy if part in culprits]
     chosen = rng(0, "leak panel").randint(0, len(real), len(shown))
     plain = np.ascontiguousarray(real[chosen])
     captions = tuple(
@@ -319,7 +337,11 @@ def _panel(
 
 
 def _power(
-    real: np.ndarray, there: dict[str, np.ndarray], count: int, how: Setting
+    real: np.ndarray,
+    there: dict[str, np.ndarray],
+    count: int,
+    how: Setting,
+    known: Reference | None,
 ) -> tuple[Power, ...]:
     """Planted cases: half of the real pictures, augmented, against the other half as they are. As
     many as there are samples, so some again where there are few.
@@ -329,9 +351,9 @@ def _power(
         ("real pictures as they are", there, 0)
     ]
     for part in how.policy:
-        changed = statistics(planted(real, (part,), how), how)
+        changed = statistics(planted(real, (part,), how), how, known, real)
         for share in PLANTED:
-            cases.append((f"{share:.0%} of real pictures with {part}", changed, share))  # noqa: PERF401
+            cases.append((_case(share, part), changed, share))  # noqa: PERF401
     for name, changed, share in cases:
         spoke = 0
         for trial in range(TRIALS):
@@ -342,7 +364,7 @@ def _power(
             chosen = state.choice(rest, count) if share else rest[:count]
             touched = state.random_sample(len(chosen)) < share
             made = {k: np.where(touched, changed[k][chosen], there[k][chosen]) for k in there}
-            known = {k: values[order[: len(real) // 2]] for k, values in there.items()}
-            spoke += bool(_leaking(made, known))
+            others = {k: values[order[: len(real) // 2]] for k, values in there.items()}
+            spoke += bool(_leaking(made, others))
         results.append(Power(name, spoke / TRIALS, TRIALS, expected=share > 0))
     return tuple(results)

@@ -42,7 +42,8 @@ def network_findings(subject: Subject, evidence: Evidence, say: Say) -> list[Fin
     found = [*_discriminator(subject.run, subject.dataset, now, differ)]
     found += _health(subject.run, now)
     settings = now.config.augment
-    how = leak.Setting(settings.policy, settings.translation, settings.cutout)
+    mirrored = now.config.data.mirror is True
+    how = leak.Setting(settings.policy, settings.translation, settings.cutout, mirrored)
     stuck = health.saturation(evidence.samples.images, evidence.train.images)
     found.append(replace(stuck, topic="black and white"))
     found.append(leak.leak(evidence.samples.images, evidence.train.images, how))

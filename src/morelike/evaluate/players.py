@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from morelike.augment import NUMBERS, augment
+from morelike.augment import MORE, NUMBERS, augment
 from morelike.checkpoint import Checkpoint, DamagedCheckpoint
 from morelike.conditions import drawn
 from morelike.config import Config
@@ -65,8 +65,8 @@ class Players:
       Training and held-out pictures are asked about in the same company, so that only they
       themselves can make a difference. With minibatch statistics it is the same. A discriminator
       that mixes nothing needs no company and gets none.
-    - Augmented as in training, by random numbers that depend on the place in the array alone; not
-      mirrored.
+    - Augmented as in training, with the probability of that time, by random numbers that depend on
+      the place in the array alone; not mirrored.
     - Samples come from the raw weights, in batches with batch norm of the batch, as those were the
       opponents; the averaged ones, which people see, on request.
     - Spectral norms stay as they are, nothing is learnt, running averages do not move; float32.
@@ -85,6 +85,8 @@ class Players:
     device: torch.device
     notices: tuple[str, ...] = ()
     """What a person should know, such as a damaged checkpoint."""
+    augmentation: float = 1.0
+    """With which probability each change was made to each picture then."""
 
     @property
     def batch(self) -> int:
@@ -222,7 +224,7 @@ class Players:
         """Logits of `asked`, each batch filled up with `company`, beside a batch of `others`."""
         network = self._asked()
         numbers = {
-            name: rng(0, "augment", name).random_sample((count, NUMBERS))
+            name: self._numbers(name, count)
             for name, count in (("asked", len(asked.scales[0])), ("rest", 8 * self.batch))
         }
         room = len(range(0, self.batch, ASKED_EVERY)) if self.mixes else self.batch
@@ -244,7 +246,17 @@ class Players:
             with _as_in_training(network, batch_norm=True):
                 features = network.features(*batch.scales)
                 answers.append(wide(network.logits(features, batch.condition))[places])
-        return torch.cat(answers).double().cpu().numpy()
+        every = torch.cat(answers)
+        # Of several logits for one picture, those of its patches, the mean.
+        return every.reshape(len(every), -1).mean(1).double().cpu().numpy()
+
+    def _numbers(self, name: str, count: int) -> np.ndarray:
+        """The randomness of augmentation for so many pictures."""
+        numbers = rng(0, "augment", name).random_sample((count, NUMBERS))
+        if self.config.augment.always:
+            return numbers
+        more = rng(0, "augment", name, "more").random_sample((count, MORE))
+        return np.concatenate([numbers, more], axis=1)
 
     def _some(self, whole: Made, count: int, numbers: np.ndarray, turn: int) -> Made:
         """Some of them, others in each turn, augmented."""
@@ -268,8 +280,10 @@ class Players:
         if not settings.policy:
             return pictures
         drawn_numbers = torch.from_numpy(numbers).float().to(self.device)
+        first, more = drawn_numbers[:, :NUMBERS], drawn_numbers[:, NUMBERS:]
         how = settings.policy, settings.translation, settings.cutout
-        scales = tuple(augment(scale, drawn_numbers, *how) for scale in pictures.scales)
+        chance = None if settings.always else self.augmentation
+        scales = tuple(augment(scale, first, *how, chance, more) for scale in pictures.scales)
         return pictures._replace(scales=scales)
 
 
@@ -295,7 +309,7 @@ def players(run: Run, checkpoint: str | Checkpoint = "latest", device: str = "cp
     with torch.random.fork_rng(devices=[]):  # initial weights must not disturb anybody's numbers
         first, second = (family(config.family).build(config) for _ in range(2))
     try:
-        tensors = checkpoint.tensors()
+        tensors, meta = checkpoint.tensors(), checkpoint.meta()
     except DamagedCheckpoint as error:
         raise UserError(f"{error}; choose another checkpoint.") from error
     try:
@@ -327,6 +341,8 @@ def players(run: Run, checkpoint: str | Checkpoint = "latest", device: str = "cp
         missing,
         target,
         tuple(notices),
+        # The first of what the control keeps (`training/state.py`).
+        meta["augment"][0] if "augment" in meta else config.augment.start,
     )
 
 

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from morelike import files
-from morelike.config import DataConfig, validate
+from morelike.config import DataConfig
 from morelike.data import Dataset, open_dataset, open_source, prepare
 from morelike.data.dataset import is_prepared
 from morelike.data.scan import Progress
 from morelike.errors import UserError
 from morelike.runs import Run
+from morelike.settings import validate
 
 
 def dataset_of(run: Run, data: str | None = None, progress: Progress | None = None) -> Dataset:

@@ -10,9 +10,10 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from morelike.config import Config, validate
+from morelike.config import Config
 from morelike.errors import UserError, nearest
 from morelike.models.family import Batch, Family, Networks, Term
+from morelike.settings import validate
 
 __all__ = [
     "Batch",
@@ -26,7 +27,7 @@ __all__ = [
 ]
 
 # What the families share; every other file here is a family.
-SHARED = frozenset({"family", "adversarial", "discriminator", "layers"})
+SHARED = frozenset({"family", "adversarial", "discriminator", "layers", "modulated"})
 
 
 def families() -> list[str]:

@@ -9,16 +9,20 @@ import torch
 from torch import Tensor
 
 from morelike import penalties
-from morelike.augment import NUMBERS, augment
+from morelike.augment import MORE, NUMBERS, augment, overfit_by_pairs, overfit_by_sign
 from morelike.conditions import drawn
 from morelike.config import Config
+from morelike.errors import UserError
 from morelike.losses import LOSSES, Loss
-from morelike.models.discriminator import Pictures
-from morelike.models.family import Batch, Inputs, MultiScale, Networks, Term
+from morelike.models.discriminator import MEANS, Pictures, RunningMeans
+from morelike.models.family import OVERFIT, Batch, Inputs, MultiScale, Networks, Term
 from morelike.ramps import ramp
 from morelike.rng import Draws
 
 CHANGE = 0.125  # of the side: how far consistency shifts (Zhang et al. 2020: 4 of 32 pixels)
+THRESHOLDS = {"minimax": 0.0, "non_saturating": 0.0, "hinge": 0.0, "least_squares": 0.5}
+"""Above which logit D says "real", for losses that have such a limit; that of least squares is half
+of the real label."""
 
 
 def inputs(config: Config[Any, Any], draws: Draws, condition: Tensor | None = None) -> Inputs:
@@ -109,9 +113,14 @@ class Sight:
         settings = self.config.augment
         if not settings.policy:
             return pictures
-        numbers = self.batch.draws.uniform(purpose, NUMBERS)
-        how = settings.policy, settings.translation, settings.cutout
-        return tuple(_augmented(p, numbers, *how) for p in pictures)
+        draws = self.batch.draws
+        numbers = draws.uniform(purpose, NUMBERS)
+        how: tuple[Any, ...] = settings.translation, settings.cutout
+        if not settings.always:
+            probability = self.batch.augmentation
+            probability = settings.start if probability is None else probability
+            how = *how, probability, draws.uniform(f"{purpose}.more", MORE)
+        return tuple(_augmented(p, numbers, settings.policy, *how) for p in pictures)
 
 
 def discriminator_terms(config: Config[Any, Any], networks: Networks, batch: Batch) -> list[Term]:
@@ -142,6 +151,7 @@ def discriminator_terms_at(sight: Sight) -> list[Term]:
         *_if_any(Term("auxiliary", _auxiliary(sight), auxiliary)),
         *_penalty_terms(sight),
         *_beliefs(loss, sight),
+        *_lead(sight),
     ]
 
 
@@ -202,6 +212,10 @@ def _penalty_terms(sight: Sight) -> list[Term]:
     def consistency() -> Tensor:
         return penalties.consistency(sight.real_logits, sight.judge(*sight.changed(sight.real)))
 
+    def lecam() -> Tensor:
+        means = running_means(sight)
+        return penalties.lecam(sight.real_logits, sight.fake_logits, means.real, means.fake)
+
     terms = [
         Term("r1", settings.r1, lambda: zero(sight.judge, *sight.real), every),
         Term("r2", settings.r2, lambda: zero(sight.judge, *sight.fake), every),
@@ -209,8 +223,29 @@ def _penalty_terms(sight: Sight) -> list[Term]:
         Term("zero_centered", settings.zero_centered, whole_square, every),
         Term("drift", settings.drift, lambda: penalties.drift(sight.real_logits)),
         Term("consistency", settings.consistency, consistency),
+        Term("lecam", settings.lecam, lecam),
     ]
-    return _if_any(*(t._replace(weight=t.weight * factor) for t in terms))
+    due = _if_any(*(t._replace(weight=t.weight * factor) for t in terms))
+    if not settings.lecam:
+        return due
+    # What the running means follow, also while a ramp holds the penalty at 0.
+    logits = (lambda: sight.real_logits.detach().mean(), lambda: sight.fake_logits.detach().mean())
+    return [*due, *(Term(name, 0.0, mean) for name, mean in zip(MEANS, logits, strict=True))]
+
+
+def running_means(sight: Sight) -> RunningMeans:
+    """Those of D's logits.
+
+    Raises:
+        UserError: if D keeps none.
+    """
+    means = getattr(sight.networks.discriminator, "means", None)
+    if not isinstance(means, RunningMeans):
+        raise UserError(
+            f"the discriminator of {sight.config.family} keeps no running means of its logits, "
+            "which penalty.lecam needs; set penalty.lecam=0."
+        )
+    return means
 
 
 def _auxiliary(sight: Sight) -> float:
@@ -237,12 +272,27 @@ def _beliefs(loss: Loss, sight: Sight) -> list[Term]:
     ]
 
 
+def _lead(sight: Sight) -> list[Term]:
+    """How far D is ahead, where the probability of augmentation follows it."""
+    if sight.config.augment.target is None:
+        return []
+    threshold = THRESHOLDS.get(sight.config.objective.loss)
+
+    def lead() -> Tensor:
+        real, fake = sight.real_logits.detach(), sight.fake_logits.detach()
+        if threshold is None:
+            return overfit_by_pairs(real, fake)
+        return overfit_by_sign(real, threshold * (1 - sight.config.objective.label_smoothing))
+
+    return [Term(OVERFIT, 0.0, lead)]
+
+
 def _sure(sight: Sight) -> Tensor:
     """How probable D finds it that the real one of a pair is the real one."""
     return (sight.real_logits.detach() - sight.fake_logits.detach()).sigmoid()
 
 
-def _augmented(pictures: Tensor, numbers: Tensor, policy: Any, *how: float) -> Tensor:
+def _augmented(pictures: Tensor, numbers: Tensor, policy: Any, *how: Any) -> Tensor:
     with torch.autocast(pictures.device.type, enabled=False):
         # Shifting by whole pixels is exact; in bf16 it would round the picture a second time.
         return augment(wide(pictures), numbers, policy, *how)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -13,6 +14,30 @@ from morelike.models.layers import MinibatchDiscrimination, spectrally_normalise
 
 Pictures = tuple[Tensor, ...]
 """The same pictures at each resolution that D looks at; for most families only one."""
+
+
+MEANS = ("logit_real", "logit_fake")
+"""What the mean logits of an update are called."""
+
+
+class RunningMeans(nn.Module):
+    """Running means of D's logits, which LeCam holds them to (Tseng et al. 2021, eq. 6 and 7)."""
+
+    real: Tensor
+    fake: Tensor
+
+    def __init__(self, decay: float) -> None:
+        """`decay`: how much of them stays in each update. They begin at 0."""
+        super().__init__()
+        self.decay = decay
+        for name in ("real", "fake"):
+            self.register_buffer(name, torch.zeros(()))
+
+    @torch.no_grad()
+    def move(self, real: Tensor, fake: Tensor) -> None:
+        """Towards the means of one batch, scalars."""
+        for mean, now in ((self.real, real), (self.fake, fake)):
+            mean.lerp_(now.to(mean), 1 - self.decay)
 
 
 class Discriminator(nn.Module):
@@ -56,6 +81,7 @@ class Discriminator(nn.Module):
             nn.Linear(size, features, bias=False) if size and condition.projection else None
         )
         self.classifier = nn.Linear(features, size) if size and condition.auxiliary else None
+        self.means = RunningMeans(config.penalty.lecam_decay) if config.penalty.lecam else None
         initialise(self)
         if spectral_norm:
             spectrally_normalised(self)
@@ -81,6 +107,11 @@ class Discriminator(nn.Module):
         if len(scales) == 1:
             scales = self.scales(scales[0])
         return self.logits(self.features(*scales), condition)
+
+    def remember(self, observed: Mapping[str, Tensor]) -> None:
+        """After an update: take the logits' means into the running ones, if there are any."""
+        if self.means is not None:
+            self.means.move(observed[MEANS[0]], observed[MEANS[1]])
 
     def misnamed(self, features: Tensor, condition: Tensor, classes: int) -> Tensor:
         """How wrong the auxiliary classifier is, a scalar: cross-entropy over the classes (Odena et

@@ -6,7 +6,7 @@ A family is a module in this folder with two configuration sections and the four
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -33,6 +33,41 @@ class MultiScale(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A network that keeps running values of what its own terms observed."""
+
+    def remember(self, observed: Mapping[str, Tensor]) -> None:
+        """Take the terms of an update, by name: each the mean over the batch and all processes."""
+        ...
+
+
+OVERFIT = "overfit"
+"""The observation by which the probability of augmentation is moved, where that is asked for: how
+far D is ahead, from -1 to 1."""
+
+
+@runtime_checkable
+class Mapped(Protocol):
+    """A generator with a space W between its latents and its pictures (Karras et al. 2019)."""
+
+    def mapping(self, latents: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Latents (B, latent) and, where there is one, the condition (B, K) -> w (B, D)."""
+        ...
+
+    def synthesis(self, w: Tensor, noise: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) in [-1, 1] of w (B, D), or of one for each layer (B, layers, D),
+        and noise (B, N), the last of the generator's inputs.
+        """
+        ...
+
+    def truncated(self, psi: float, *inputs: Tensor) -> Tensor:
+        """Pictures of mean + psi (w - mean), of the inputs that the generator is called with: psi =
+        1 leaves them as they are, 0 gives the mean picture.
+        """
+        ...
+
+
 Inputs = tuple[Tensor, ...]
 """What a generator is called with: `generator(*inputs)`."""
 
@@ -50,6 +85,9 @@ class Batch:
     condition: Tensor | None = None
     """(B, K), what each real picture shows (`conditions.py`); the generated ones are made for the
     same."""
+    augmentation: Tensor | None = None
+    """With which probability pictures are augmented now, a scalar; None where the configuration
+    says it."""
 
 
 class Term(NamedTuple):

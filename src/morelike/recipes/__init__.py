@@ -27,7 +27,7 @@ class Recipe(NamedTuple):
         Raises:
             UserError: if the text is not TOML.
         """
-        from morelike.config import read_toml  # loads pydantic, which --help need not wait for
+        from morelike.settings import read_toml  # loads pydantic, which --help need not wait for
 
         return read_toml(self.text, f"recipe {self.name}")
 

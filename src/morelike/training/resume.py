@@ -8,13 +8,14 @@ from typing import Any
 import torch
 
 from morelike import files
-from morelike.config import FREE_ON_RESUME, Config, differing_keys
+from morelike.config import FREE_ON_RESUME, Config
 from morelike.data import Dataset
 from morelike.devices import pick_device, pick_precision
 from morelike.distributed import local_rank
 from morelike.errors import UserError
 from morelike.runs import SCHEMA, Run, cannot_write
 from morelike.sampling import stored_config
+from morelike.settings import differing_keys
 from morelike.version import __version__
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer, RMSprop
 
+from morelike.augment import Control
 from morelike.config import Config, MethodConfig
 from morelike.errors import UserError
 from morelike.models import Networks, family
@@ -42,6 +43,8 @@ class State:
         """Time spent training, over all the times that this run was resumed."""
         self.best: float | None = None
         """The lowest KID x 1000 that a checkpoint has had (`keeper.py`)."""
+        self.control = Control() if config.augment.target is not None else None
+        """How strongly pictures are augmented, where that is moved while training."""
 
     @property
     def dtype(self) -> torch.dtype:
@@ -67,7 +70,9 @@ class State:
 
     def meta(self) -> dict[str, Any]:
         """Everything else, for a checkpoint."""
-        return {"images": self.images, "seconds": self.seconds, "best": self.best}
+        meta = {"images": self.images, "seconds": self.seconds, "best": self.best}
+        # A float is written to JSON with all its digits.
+        return meta | ({"augment": list(self.control)} if self.control else {})
 
     def restore(self, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
         """Become the state that `tensors` and `meta` came from.
@@ -87,6 +92,8 @@ class State:
                 "resume with the configuration the run began with."
             ) from error
         self.images, self.seconds, self.best = meta["images"], meta["seconds"], meta["best"]
+        if self.control is not None:
+            self.control = Control(*meta["augment"])
 
 
 def _optimizer(network: nn.Module, config: MethodConfig, device: torch.device) -> Optimizer:

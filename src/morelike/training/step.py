@@ -9,11 +9,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from morelike.config import Config
+from morelike.augment import EVERY, moved, read
+from morelike.config import Config, MethodConfig
 from morelike.devices import autocast
 from morelike.distributed import World
+from morelike.errors import UserError
 from morelike.models import Batch, Family, Term
+from morelike.models.family import OVERFIT, Remembering
 from morelike.ramps import ramp, rate
 from morelike.rng import StepDraws
 from morelike.training.feed import Feed
@@ -45,6 +49,9 @@ def step(
         shown = (discriminator_updates(config, state.images) + turn) * config.training.batch
         metrics |= _update("discriminator", turn, shown, state, family, config, feed, world)
     metrics |= _update("generator", 0, shown, state, family, config, feed, world)
+    if state.control is not None:
+        metrics["augment_probability"] = torch.tensor(state.control.probability)
+        _move_augmentation(state, config)
     state.images += config.training.batch
     update_average(state.ema, state.networks.generator, average_decay(config, state.images))
     return metrics
@@ -91,13 +98,46 @@ def _update(
     for name in (f"loss_{player}", f"gradient_norm_{player}"):
         if not math.isfinite(metrics[name].item()):
             raise NotFinite(player, "loss" if name.startswith("loss") else "gradient", number + 1)
-    factor = rate(config.optimizer, state.images + config.training.batch)
-    for group in optimizer.param_groups:
-        group["lr"] = getattr(config.optimizer, player).learning_rate * factor
+    set_pace(optimizer, player, config, state.images + config.training.batch)
     optimizer.step()
-    if player == "discriminator" and config.penalty.clip is not None:
-        clip_weights(network, config.penalty.clip)
+    if player == "discriminator":
+        if config.penalty.clip is not None:
+            clip_weights(network, config.penalty.clip)
+        if state.control is not None:
+            state.control = read(state.control, _lead(metrics, config))
+    if isinstance(network, Remembering):
+        network.remember(metrics)
     return metrics
+
+
+def set_pace(optimizer: Optimizer, player: str, config: Config[Any, Any], images: int) -> None:
+    """Give an optimizer the learning rate and beta2 of a step that ends at `images`."""
+    settings: MethodConfig = getattr(config.optimizer, player)
+    beta2 = settings.beta2 * ramp(config.optimizer.beta2_ramp, images)
+    for group in optimizer.param_groups:
+        group["lr"] = settings.learning_rate * rate(config.optimizer, images)
+        if "betas" in group:
+            group["betas"] = (settings.beta1, beta2)
+        else:  # RMSprop
+            group["alpha"] = beta2
+
+
+def _lead(metrics: dict[str, Tensor], config: Config[Any, Any]) -> float:
+    if OVERFIT not in metrics:
+        raise UserError(
+            f"the family {config.family} does not say how far its discriminator is ahead, which "
+            "augment.target needs; set augment.probability instead."
+        )
+    return metrics[OVERFIT].item()
+
+
+def _move_augmentation(state: State, config: Config[Any, Any]) -> None:
+    settings, batch = config.augment, config.training.batch
+    assert state.control is not None
+    assert settings.target is not None
+    if (state.images // batch) % EVERY == EVERY - 1:
+        by = EVERY * batch / settings.adjust_images
+        state.control = moved(state.control, settings.target, settings.most, by)
 
 
 @torch.no_grad()
@@ -146,6 +186,11 @@ def _parts(
     training = config.training
     rows = world.rows(training.batch)
     size = max(1, len(rows) // training.accumulation)
+    probability = None
+    if state.control is not None:
+        probability = torch.tensor(
+            state.control.probability, device=state.device, dtype=state.dtype
+        )
     for start in range(rows.start, rows.stop, size):
         stop = min(start + size, rows.stop)
         draws = StepDraws(
@@ -160,7 +205,7 @@ def _parts(
         )
         condition = feed.condition(shown, draws)
         inputs = family.inputs(config, draws, condition)
-        yield Batch(feed.batch(shown, draws), inputs, draws, condition)
+        yield Batch(feed.batch(shown, draws), inputs, draws, condition, probability)
 
 
 def _precision(config: Config[Any, Any], state: State) -> AbstractContextManager[object]:

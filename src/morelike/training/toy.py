@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from morelike.config import Config, DataConfig, merge
+from morelike.config import Config, DataConfig
 from morelike.data.points import EDGES, LIMIT, Points
 from morelike.distributed import World
 from morelike.errors import TrainingFailure, UserError
 from morelike.metrics.modes import high_quality_share, modes_found, total_variation
 from morelike.models import Batch, Networks, check_playable, configure, family
 from morelike.rng import StepDraws, rng
+from morelike.settings import merge
 from morelike.training.schedule import is_frame
 from morelike.training.state import State
 from morelike.training.step import NotFinite, step

@@ -1,47 +1,16 @@
-"""Differentiable augmentation: what the discriminator sees of every picture, real or generated.
-
-Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training": the same random
-changes on real and generated pictures, in both networks' updates, with gradients flowing through
-them to the generator. Each function is pure: pictures and uniform random numbers in, pictures out.
+"""Differentiable augmentation: colour, translation and cutout of Zhao et al. 2020, "Differentiable
+Augmentation for Data-Efficient GAN Training", arXiv 2006.10738.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 NUMBERS = 8
-"""Uniform random numbers per picture that `augment` takes."""
-
-
-def augment(
-    pictures: Tensor,
-    numbers: Tensor,
-    policy: Sequence[str],
-    translation: float = 0.125,
-    cutout: float = 0.5,
-) -> Tensor:
-    """Apply the named changes in order: "color", "translation", "cutout".
-
-    Args:
-        pictures: (B, C, H, W) in [-1, 1].
-        numbers: (B, 8) in [0, 1), the randomness.
-        policy: which changes to make.
-        translation: largest shift as a share of the side.
-        cutout: side of the square cut out as a share of the side.
-
-    Returns:
-        (B, C, H, W); colours may leave [-1, 1], as in the paper.
-    """
-    if "color" in policy:
-        pictures = change_color(pictures, numbers[:, 0:3])
-    if "translation" in policy:
-        pictures = translate(pictures, numbers[:, 3:5], translation)
-    if "cutout" in policy:
-        pictures = cut_out(pictures, numbers[:, 5:7], cutout)
-    return pictures
+"""Uniform random numbers per picture that these take: 3 for colour, 2 for translation, 2 for
+cutout, and one that is left over.
+"""
 
 
 def change_color(pictures: Tensor, numbers: Tensor) -> Tensor:
