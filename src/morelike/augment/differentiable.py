@@ -37,19 +37,20 @@ def translate(pictures: Tensor, numbers: Tensor, most: float) -> Tensor:
         most: largest shift as a share of the side.
     """
     height, width = pictures.shape[2:]
-    rows = _shift_matrix(numbers[:, 0], height, most, pictures)
-    columns = _shift_matrix(numbers[:, 1], width, most, pictures)
-    # A shift is a product with a shifted identity: one batched product a side, differentiable as
-    # often as one likes, the same on every device.
-    return torch.einsum("bhi,bciw,bvw->bchv", rows, pictures, columns)
+    rows = _sources(numbers[:, 0], height, most)
+    columns = _sources(numbers[:, 1], width, most)
+    row, column = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    index = (row[:, :, None] * width + column[:, None, :]).flatten(1)[:, None]
+    moved = pictures.flatten(2).gather(2, index.expand(-1, pictures.shape[1], -1))
+    inside = (row == rows)[:, None, :, None] & (column == columns)[:, None, None, :]
+    return moved.view(pictures.shape) * inside.to(pictures.dtype)
 
 
-def _shift_matrix(numbers: Tensor, side: int, most: float, like: Tensor) -> Tensor:
+def _sources(numbers: Tensor, side: int, most: float) -> Tensor:
+    """(B, side): where what stands at each place comes from, which may be outside."""
     reach = int(side * most + 0.5)
     shift = (numbers * (2 * reach + 1)).floor().long() - reach
-    target = torch.arange(side, device=like.device)
-    source = target - shift[:, None]
-    return (source[:, :, None] == target).to(like.dtype)
+    return torch.arange(side, device=numbers.device) - shift[:, None]
 
 
 def cut_out(pictures: Tensor, numbers: Tensor, side: float) -> Tensor:
