@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import morelike
+from morelike.api import settle
 from morelike.runs import Run
 
 FEW_STEPS: dict[str, Any] = {
@@ -73,3 +74,21 @@ def test_shorthand_and_sections_say_the_same(
     other = morelike.plan(source, training={"batch": 16, "images": 32}, data={"resolution": 16})
     assert one.images == other.images == 32
     assert one.generator_parameters == other.generator_parameters
+
+
+@pytest.mark.parametrize(
+    ("family", "loss", "smoothing"),
+    [(None, "non_saturating", 0.1), ("fastgan", "hinge", 0.0), ("resnet", "non_saturating", 0.0)],
+)
+def test_without_a_recipe_a_family_brings_its_own(
+    family: str | None,
+    loss: str,
+    smoothing: float,
+    tmp_path: Path,
+    write_pictures: Callable[..., Path],
+) -> None:
+    source = write_pictures(tmp_path / "photos", 12)
+    named = {} if family is None else {"family": family}
+    job = settle(source, None, None, None, {**named, "data": {"resolution": 16}})
+    assert job.config.family == (family or "dcgan")
+    assert (job.config.objective.loss, job.config.objective.label_smoothing) == (loss, smoothing)

@@ -59,7 +59,7 @@ def train(
         source: a folder of pictures, or anything else that `prepare` takes, or what it made; may
             be left out when a run goes on.
         recipe: the name of a recipe or the path of a TOML file; a new run without one takes the
-            recipe "dcgan".
+            recipe "dcgan", or that of the `family` that is named.
         out: the folder in which a numbered run folder is made.
         run: train in exactly this folder; if it holds a run, go on with it.
         readers: who is told about records, pictures and messages (`training/records.py`).
@@ -109,7 +109,7 @@ def settle(
         UserError: for anything that does not fit.
     """
     resumed = open_run(run) if run is not None and is_run(Path(run)) else None
-    wanted = recipe or (DEFAULT_RECIPE if resumed is None else None)
+    wanted = recipe or (_usual_recipe(overrides) if resumed is None else None)
     chosen = recipes.find(wanted) if wanted else None
     layers = [chosen.values() if chosen else {}, _sections(overrides)]
     if resumed is not None:
@@ -134,6 +134,14 @@ def settle(
     settings = chosen.name if chosen else None
     name = chosen.name if chosen and recipe else f"{short_name(dataset.source)}-{config.family}"
     return Job(config, dataset, name, settings, resumed)
+
+
+def _usual_recipe(overrides: Mapping[str, Any]) -> str | None:
+    """Where a new run without a recipe starts from; one that names a family, from the recipe of
+    that name, or else from that family's defaults.
+    """
+    family = overrides.get("family", DEFAULT_RECIPE)
+    return family if family in recipes.names() else None
 
 
 def _pictures(
