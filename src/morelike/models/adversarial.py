@@ -71,12 +71,12 @@ class Sight:
 
     @cached_property
     def real_logits(self) -> Tensor:
-        """(B,)."""
+        """(B,), or (B, P) of a D that judges P patches."""
         return self._both[2] if self._is_joint else self._logits(self.real_features, self.condition)
 
     @cached_property
     def fake_logits(self) -> Tensor:
-        """(B,)."""
+        """(B,), or (B, P)."""
         return self._both[3] if self._is_joint else self._logits(self.fake_features, self.condition)
 
     def judge(self, *scales: Tensor) -> Tensor:
