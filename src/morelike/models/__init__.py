@@ -72,6 +72,6 @@ def check_playable(config: Config[Any, Any]) -> None:
             f"the discriminator of {config.family} has batch norm, by which a picture's logit "
             "depends on all others in its batch, so a penalty on the gradient of single pictures "
             "(r1, r2, one_centered, zero_centered) means nothing; take a discriminator without "
-            "it, such as resnet's, or dcgan's or fastgan's with discriminator.norm=spectral, or set "
-            "these penalties to 0."
+            "it, such as resnet's, or dcgan's or fastgan's with discriminator.norm=spectral, or "
+            "set these penalties to 0."
         )
