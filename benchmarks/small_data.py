@@ -1,7 +1,9 @@
 """Families beside one another on few pictures, each for the same time on one core.
 
-    python benchmarks/small_data.py roses/ bikes/ --recipes dcgan fastgan style --minutes 15 \
-        --seeds 0 1 --weights mobilenetv2.safetensors --out small-data/
+    python benchmarks/small_data.py roses/ bikes/ --minutes 15 --seeds 0 1 \
+        --recipes benchmarks/recipes/dcgan-plain.toml dcgan fastgan style \
+            benchmarks/recipes/r3gan-tiny.toml \
+        --weights mobilenetv2.safetensors --out small-data/
 
 Each training has one thread and a folder of its own in `--out`. What is done is not done again, and
 what was broken off goes on, so several of these commands may share one folder one after another, or
