@@ -16,13 +16,11 @@ from morelike.devices import autocast
 from morelike.errors import UserError
 from morelike.models import Batch, check_playable, configure, msggan
 from morelike.models.adversarial import made_at_all_scales
-from morelike.models.layers import MinibatchStandardDeviation
+from morelike.models.layers import MinibatchStandardDeviation, PixelNorm, equalised
 from morelike.models.msggan import (
     Combine,
     Generator,
     GeneratorConfig,
-    PixelNorm,
-    equalised,
 )
 from morelike.rng import SeedDraws, StepDraws
 from morelike.settings import merge

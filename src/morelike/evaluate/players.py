@@ -18,9 +18,9 @@ from morelike.conditions import drawn
 from morelike.config import Config
 from morelike.errors import UserError
 from morelike.models import family
-from morelike.models.adversarial import made_at_all_scales, wide
+from morelike.models.adversarial import made_at_all_scales
 from morelike.models.discriminator import Discriminator, Pictures
-from morelike.models.layers import MinibatchDiscrimination, MinibatchStandardDeviation
+from morelike.models.layers import MinibatchDiscrimination, MinibatchStandardDeviation, wide
 from morelike.rng import SeedDraws, rng
 from morelike.runs import Run
 from morelike.sampling import stored_config

@@ -16,6 +16,7 @@ from morelike.errors import UserError
 from morelike.losses import LOSSES, Loss
 from morelike.models.discriminator import MEANS, Pictures, RunningMeans
 from morelike.models.family import OVERFIT, Batch, Inputs, MultiScale, Networks, Term
+from morelike.models.layers import wide
 from morelike.ramps import ramp
 from morelike.rng import Draws
 
@@ -175,11 +176,6 @@ def generator_terms_at(sight: Sight) -> list[Term]:
             Term("feature_matching", objective.feature_matching, matching),
         ),
     ]
-
-
-def wide(values: Tensor) -> Tensor:
-    """What losses are computed in: float32 at least."""
-    return values if values.dtype == torch.float64 else values.float()
 
 
 def made_at_all_scales(generator: Any, given: Inputs) -> Pictures:

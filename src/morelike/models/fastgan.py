@@ -50,13 +50,14 @@ from torch import Tensor, nn
 from morelike.config import ConditionConfig, Config, Section
 from morelike.errors import UserError
 from morelike.models import adversarial, dcgan
-from morelike.models.adversarial import Sight, generator_terms, wide
+from morelike.models.adversarial import Sight, generator_terms
 from morelike.models.discriminator import Discriminator
 from morelike.models.family import Batch, Inputs, Networks, Term
 from morelike.models.layers import (
     ConditionalBatchNorm2d,
     MinibatchStandardDeviation,
     spectrally_normalised,
+    wide,
 )
 from morelike.rng import Draws
 

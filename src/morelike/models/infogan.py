@@ -32,9 +32,10 @@ from torch import Tensor, nn
 
 from morelike.config import Config, Section
 from morelike.models import adversarial, dcgan, resnet
-from morelike.models.adversarial import Sight, wide
+from morelike.models.adversarial import Sight
 from morelike.models.discriminator import Discriminator
 from morelike.models.family import Batch, Inputs, Networks, Term
+from morelike.models.layers import wide
 from morelike.rng import Draws
 
 LEAST_VARIANCE = 0.01

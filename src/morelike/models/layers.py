@@ -1,9 +1,10 @@
-"""Layers that several families share: spectral normalisation, what lets D see a whole batch, and
-how G is told its condition.
+"""Layers that several families share: spectral normalisation, what lets D see a whole batch, how G
+is told its condition, and equalised learning rates.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
 
 import torch
@@ -172,3 +173,58 @@ class ConditionalBatchNorm2d(Conditioned):
         assert condition is not None
         gain, shift = ((condition @ w)[:, :, None, None] for w in (self.gain, self.shift))
         return (1 + gain) * self.norm(x) + shift
+
+
+def wide(values: Tensor) -> Tensor:
+    """What losses are computed in: float32 at least."""
+    return values if values.dtype == torch.float64 else values.float()
+
+
+class PixelNorm(nn.Module):
+    """a -> a / sqrt(mean(a^2) + 1e-8), the mean over the features of each place (Karras et al.
+    2018, section 4.2): (B, F) or (B, F, H, W).
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features of mean square 1."""
+        # In bf16, three roundings in each of many layers would add up; so there is one.
+        full = wide(features)
+        return (full * (full.square().mean(1, keepdim=True) + 1e-8).rsqrt()).to(features.dtype)
+
+
+class Scaled(nn.Module):
+    """W -> factor * W."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The weight that is used, of the one that is learnt."""
+        return self.factor * weight
+
+
+L = TypeVar("L", nn.Linear, nn.Conv2d)
+
+
+def equalised(layer: L) -> L:
+    """The same layer with equalised learning rate (Karras et al. 2018, section 4.1).
+
+    What is learnt is drawn from N(0, 1), and what is used is sqrt(2 / fan_in) times it, which has
+    the variance of He et al. 2015. So one step of Adam or RMSprop, whose length does not depend on
+    the gradient's, moves narrow and wide layers by the same share. Biases begin at 0.
+    """
+    nn.init.normal_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    factor = math.sqrt(2 / math.prod(layer.weight.shape[1:]))
+    # The check that is skipped would need a weight with numbers, which meta has not.
+    parametrize.register_parametrization(layer, "weight", Scaled(factor), unsafe=True)
+    return layer
+
+
+def equalise(network: nn.Module) -> None:
+    """Equalise the heads; the trunk is already."""
+    for layer in list(network.modules()):
+        if isinstance(layer, nn.Linear):
+            equalised(layer)

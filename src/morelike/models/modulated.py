@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from morelike.models.adversarial import wide
+from morelike.models.layers import wide
 
 SLOPE, GAIN = 0.2, math.sqrt(2)
 """Of leaky ReLU, and what gives its output the mean square of its input again (nearly)."""

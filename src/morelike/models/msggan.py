@@ -24,20 +24,26 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from morelike.config import Config, Section
 from morelike.errors import UserError
-from morelike.models.adversarial import discriminator_terms, generator_terms, inputs, wide
+from morelike.models.adversarial import discriminator_terms, generator_terms, inputs
 from morelike.models.discriminator import Discriminator, Pictures
 from morelike.models.family import Networks
-from morelike.models.layers import ConditionalSequential, Joined, MinibatchStandardDeviation
+from morelike.models.layers import (
+    ConditionalSequential,
+    Joined,
+    MinibatchStandardDeviation,
+    PixelNorm,
+    equalise,
+    equalised,
+)
 
 __all__ = [
     "DiscriminatorConfig",
@@ -76,49 +82,6 @@ class DiscriminatorConfig(Section):
     (cat_lin), as in the paper's MSG-StyleGAN."""
     minibatch_discrimination: Annotated[int, Field(ge=0, le=1024)] = 0
     """Append as many measures of how close the others are, at the end (Salimans et al. 2016)."""
-
-
-class PixelNorm(nn.Module):
-    """a -> a / sqrt(mean(a^2) + 1e-8), the mean over the features of each place (Karras et al.
-    2018, section 4.2): (B, F) or (B, F, H, W).
-    """
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Features of mean square 1."""
-        # In bf16, three roundings in each of many layers would add up; so there is one.
-        full = wide(features)
-        return (full * (full.square().mean(1, keepdim=True) + 1e-8).rsqrt()).to(features.dtype)
-
-
-class Scaled(nn.Module):
-    """W -> factor * W."""
-
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """The weight that is used, of the one that is learnt."""
-        return self.factor * weight
-
-
-L = TypeVar("L", nn.Linear, nn.Conv2d)
-
-
-def equalised(layer: L) -> L:
-    """The same layer with equalised learning rate (Karras et al. 2018, section 4.1).
-
-    What is learnt is drawn from N(0, 1), and what is used is sqrt(2 / fan_in) times it, which has
-    the variance of He et al. 2015. So one step of Adam or RMSprop, whose length does not depend on
-    the gradient's, moves narrow and wide layers by the same share. Biases begin at 0.
-    """
-    nn.init.normal_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-    factor = math.sqrt(2 / math.prod(layer.weight.shape[1:]))
-    # The check that is skipped would need a weight with numbers, which meta has not.
-    parametrize.register_parametrization(layer, "weight", Scaled(factor), unsafe=True)
-    return layer
 
 
 class Generator(nn.Module):
@@ -238,13 +201,6 @@ def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[Tru
     return made, made.features
 
 
-def initialise(network: nn.Module) -> None:
-    """Equalise the heads; the trunk is already."""
-    for layer in list(network.modules()):
-        if isinstance(layer, nn.Linear):
-            equalised(layer)
-
-
 def _doublings(shape: tuple[int, int, int]) -> int:
     return int(math.log2(min(shape[1:]))) - 2
 
@@ -309,7 +265,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
     judging = PyramidDiscriminator(
         *trunk(shape, settings),
         config,
-        initialise,
+        equalise,
         discrimination=settings.minibatch_discrimination,
     )
     return Networks(Generator(shape, config.generator, condition.size), judging)

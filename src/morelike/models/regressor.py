@@ -23,8 +23,8 @@ from morelike.conditions import drawn
 from morelike.config import ConditionConfig, Config, PenaltyConfig, Section
 from morelike.errors import UserError
 from morelike.models import dcgan
-from morelike.models.adversarial import wide
 from morelike.models.family import Batch, Inputs, Networks, Term
+from morelike.models.layers import wide
 from morelike.rng import Draws
 
 

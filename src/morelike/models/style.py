@@ -46,7 +46,12 @@ from morelike.errors import UserError
 from morelike.models import adversarial
 from morelike.models.discriminator import Discriminator
 from morelike.models.family import Batch, Inputs, Networks, Term
-from morelike.models.layers import MinibatchStandardDeviation
+from morelike.models.layers import (
+    MinibatchStandardDeviation,
+    PixelNorm,
+    equalise,
+    equalised,
+)
 from morelike.models.modulated import (
     GAIN,
     SLOPE,
@@ -56,7 +61,6 @@ from morelike.models.modulated import (
     Styled,
     doubled,
 )
-from morelike.models.msggan import PixelNorm, equalised, initialise
 from morelike.rng import Draws
 
 __all__ = [
@@ -296,7 +300,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
     judging = Discriminator(
         *trunk(shape, settings),
         config,
-        initialise,
+        equalise,
         discrimination=settings.minibatch_discrimination,
     )
     return Networks(Generator(shape, config.generator, condition), judging)
