@@ -144,6 +144,7 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("training.keep", [1, 1000], [0]),
     ("generator.width", [1, 1024], [0, 1025]),
     ("generator.latent", [1, 65536], [0, 65537]),
+    ("generator.upsampling", ["transposed", "nearest"], ["bilinear", None]),
     ("discriminator.width", [1, 1024], [0, 1025, "wide"]),
     ("discriminator.norm", ["batch", "spectral", "none"], ["layer", None]),
     ("discriminator.minibatch_stddev", [True, False], [2, "maybe"]),

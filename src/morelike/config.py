@@ -7,7 +7,7 @@ networks, so their types come from its file in `models/` (see `models.configure`
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -19,11 +19,21 @@ from pydantic import (
 )
 
 RESOLUTIONS = (16, 32, 64, 128, 256)
-ADAPTIVE = (
-    *("mirror", "quarter_turns", "integer_translation"),
-    *("scaling", "rotation", "anisotropic_scaling", "fractional_translation"),
-    *("brightness", "contrast", "luma_flip", "hue", "saturation"),
-)
+Adaptive = Literal[
+    "mirror",
+    "quarter_turns",
+    "integer_translation",
+    "scaling",
+    "rotation",
+    "anisotropic_scaling",
+    "fractional_translation",
+    "brightness",
+    "contrast",
+    "luma_flip",
+    "hue",
+    "saturation",
+]
+ADAPTIVE = get_args(Adaptive)
 """What "ada" stands for in `augment.policy`: all that is applied with a probability only."""
 WITH_TARGETS = frozenset({"minimax", "non_saturating", "least_squares"})
 """Losses with labels 0 and 1, which can be smoothed."""
@@ -305,26 +315,7 @@ class AugmentConfig(Section):
     (`augment.py`).
     """
 
-    policy: tuple[
-        Literal[
-            "color",
-            "translation",
-            "cutout",
-            "mirror",
-            "quarter_turns",
-            "integer_translation",
-            "scaling",
-            "rotation",
-            "anisotropic_scaling",
-            "fractional_translation",
-            "brightness",
-            "contrast",
-            "luma_flip",
-            "hue",
-            "saturation",
-        ],
-        ...,
-    ] = ()
+    policy: tuple[Literal["color", "translation", "cutout", Adaptive], ...] = ()
     """The first three are differentiable augmentation (Zhao et al. 2020); the others, for all of
     which "ada" stands, adaptive discriminator augmentation (Karras et al. 2020)."""
     translation: Annotated[float, Field(gt=0, le=0.5)] = 0.125

@@ -22,7 +22,8 @@ def kinds(network: nn.Module) -> list[type[nn.Module]]:
 
 
 def Generator(shape: tuple[int, int, int], width: int, latent: int) -> dcgan.Generator:  # noqa: N802
-    made = dcgan.Generator(shape, width, latent, UNCONDITIONAL)
+    config = dcgan.GeneratorConfig(width=width, latent=latent)
+    made = dcgan.Generator(shape, config, UNCONDITIONAL)
     dcgan.initialise(made)
     return made
 
@@ -140,6 +141,19 @@ def test_weights_are_drawn_as_in_the_paper() -> None:
         gain = torch.cat(gains)
         assert abs(gain.mean() - 1) < 5 * 0.02 / math.sqrt(len(gain))
         assert abs(gain.std() - 0.02) < 5 * 0.02 / math.sqrt(2 * len(gain))
+
+
+def test_doubled_pixels_leave_no_checkerboard() -> None:
+    """Away from the border a flat map becomes a flat picture, whatever the weights."""
+    pictures = {}
+    for upsampling in ("transposed", "nearest"):
+        config = dcgan.GeneratorConfig(width=4, latent=6, upsampling=upsampling)
+        network = dcgan.Generator((3, 16, 16), config, UNCONDITIONAL).eval()
+        last = network[-2]
+        assert isinstance(last, nn.ConvTranspose2d)
+        pictures[upsampling] = last(torch.ones(1, 4, 8, 8))[0, :, 1:-1, 1:-1]
+    assert pictures["nearest"].std(dim=(1, 2)).max() < 1e-6
+    assert pictures["transposed"].std(dim=(1, 2)).min() > 1e-3
 
 
 @pytest.mark.parametrize("section", ["generator", "discriminator"])

@@ -5,12 +5,14 @@ import copy
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.models.layers import (
     MinibatchDiscrimination,
     MinibatchStandardDeviation,
     SpectralNorm,
+    doubling,
     spectrally_normalised,
 )
 
@@ -280,3 +282,14 @@ def test_the_mixing_layers_have_second_derivatives(kind: str) -> None:
     layer = MinibatchStandardDeviation() if kind == "deviation" else MinibatchDiscrimination(3, 2)
     features = numbers(4, 3).requires_grad_()
     assert torch.autograd.gradgradcheck(layer.double(), features)
+
+
+def test_doubling_is_a_convolution_of_doubled_pixels() -> None:
+    torch.manual_seed(0)
+    layer, maps = doubling(3, 5).double(), torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    (learnt,) = layer.parameters()
+    assert learnt.shape == (3, 5, 3, 3)
+    # A transposed convolution turns its kernel round, and has the maps that come in first.
+    kernel = learnt.flip(2, 3).transpose(0, 1)
+    expected = F.conv2d(F.interpolate(maps, scale_factor=2), kernel, padding=1)
+    torch.testing.assert_close(layer(maps), expected)

@@ -104,7 +104,8 @@ class Copies:
         )
         left = matcher.detail_left(blurred(train, numbers))
         detail = 1 - LOST * (1 - left).clip(0)
-        most = _tail(_judged(matcher.match(means[:count]), group, detail), AVERAGES_BELOW)
+        among = matcher.match(means[:count])
+        most = _tail(_judged(among, _scores(among, group), detail), AVERAGES_BELOW)
         own = group[chosen, None] == group[None, :]
         score = _scores(matcher.match(train[chosen], own), group)
         held = _scores(matcher.match(held_out), group) if len(held_out) else score[:0]
@@ -116,7 +117,7 @@ class Copies:
         found = self.matcher.match(images)
         score = _scores(found, self.group)
         percentile = 100 * np.searchsorted(self.real, score) / len(self.real)
-        near = _judged(found, self.group, self.detail) < self.limit
+        near = _judged(found, score, self.detail) < self.limit
         first = (found.which[:, 0], found.mirrored[:, 0], found.unexplained[:, 0])
         return Judged(*first, score, percentile, near)
 
@@ -135,10 +136,9 @@ def _groups(train: np.ndarray) -> np.ndarray:
     return group
 
 
-def _judged(found: Matches, group: np.ndarray, detail: np.ndarray) -> np.ndarray:
+def _judged(found: Matches, score: np.ndarray, detail: np.ndarray) -> np.ndarray:
     """Scores, infinite for what lacks the detail of a copy."""
-    least = detail[found.which[:, 0]]
-    return np.where(found.detail[:, 0] > least, _scores(found, group), np.inf)
+    return np.where(found.detail[:, 0] > detail[found.which[:, 0]], score, np.inf)
 
 
 def _scores(found: Matches, group: np.ndarray) -> np.ndarray:

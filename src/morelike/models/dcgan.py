@@ -27,7 +27,9 @@ from morelike.models.layers import (
     ConditionalSequential,
     Joined,
     MinibatchStandardDeviation,
+    doubling,
 )
+from morelike.models.sizes import coarsest, doublings
 
 __all__ = [
     "DiscriminatorConfig",
@@ -47,6 +49,9 @@ class GeneratorConfig(Section):
     """Feature maps of the layer before the picture; each layer before it has twice as many."""
     latent: Annotated[int, Field(ge=1, le=65536)] = 100
     """Length of the latent vector z."""
+    upsampling: Literal["transposed", "nearest"] = "transposed"
+    """How maps double: by the paper's transposed convolution of 4x4, which leaves a checkerboard
+    unless it learns not to; or by a 3x3 convolution of doubled pixels, which cannot."""
 
 
 class DiscriminatorConfig(Section):
@@ -71,17 +76,17 @@ class Generator(ConditionalSequential):
     """
 
     def __init__(
-        self, shape: tuple[int, int, int], width: int, latent: int, condition: ConditionConfig
+        self, shape: tuple[int, int, int], config: GeneratorConfig, condition: ConditionConfig
     ) -> None:
         joined, by_norm = condition.input_size, condition.norm_size
+        latent = config.latent
 
         def norm(maps: int) -> nn.Module:
             return ConditionalBatchNorm2d(maps, by_norm) if by_norm else nn.BatchNorm2d(maps)
 
-        channels, *size = shape
-        doublings = int(math.log2(min(size))) - 2
-        first = (size[0] >> doublings, size[1] >> doublings)
-        wide = width * 2 ** (doublings - 1)
+        channels = shape[0]
+        count, first = doublings(shape), coarsest(shape)
+        wide = config.width * 2 ** (count - 1)
         layers: list[nn.Module] = [
             *([Joined()] if joined else []),
             nn.Unflatten(1, (latent + joined, 1, 1)),
@@ -89,15 +94,16 @@ class Generator(ConditionalSequential):
             norm(wide),
             nn.ReLU(inplace=True),
         ]
-        for _ in range(doublings - 1):
-            layers += [
-                nn.ConvTranspose2d(wide, wide // 2, 4, 2, 1, bias=False),
-                norm(wide // 2),
-                nn.ReLU(inplace=True),
-            ]
+        double = doubling if config.upsampling == "nearest" else _transposed
+        for _ in range(count - 1):
+            layers += [double(wide, wide // 2), norm(wide // 2), nn.ReLU(inplace=True)]
             wide //= 2
-        layers += [nn.ConvTranspose2d(wide, channels, 4, 2, 1, bias=False), nn.Tanh()]
+        layers += [double(wide, channels), nn.Tanh()]
         super().__init__(*layers)
+
+
+def _transposed(ins: int, outs: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(ins, outs, 4, 2, 1, bias=False)
 
 
 def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.Sequential, int]:
@@ -106,14 +112,13 @@ def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.
     One halving a layer down to 4 on the shorter side; the features are what is there then, at each
     place, so that the logit, linear in them, is the paper's last convolution.
     """
-    channels, *size = shape
-    halvings = int(math.log2(min(size))) - 2
-    width, places = config.width, (size[0] >> halvings) * (size[1] >> halvings)
+    channels = shape[0]
+    width, places = config.width, math.prod(coarsest(shape))
     layers: list[nn.Module] = [
         nn.Conv2d(channels, width, 4, 2, 1, bias=False),
         nn.LeakyReLU(0.2, inplace=True),
     ]
-    for _ in range(halvings - 1):
+    for _ in range(doublings(shape) - 1):
         normed = [nn.BatchNorm2d(width * 2)] if config.norm == "batch" else []
         layers += [nn.Conv2d(width, width * 2, 4, 2, 1, bias=False), *normed]
         layers.append(nn.LeakyReLU(0.2, inplace=True))
@@ -132,7 +137,8 @@ def initialise(network: nn.Module) -> None:
 def _initialise_layer(layer: nn.Module) -> None:
     # Batch norm's gains are N(1, 0.02), as in the authors' code; the paper names only the weights.
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.normal_(layer.weight, 0.0, 0.02)
+        for weight in layer.parameters():
+            nn.init.normal_(weight, 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
         nn.init.normal_(layer.weight, 1.0, 0.02)
         nn.init.zeros_(layer.bias)
@@ -140,8 +146,8 @@ def _initialise_layer(layer: nn.Module) -> None:
 
 def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
     """Both networks for the configured shape of the pictures."""
-    shape, generator, settings = config.data.shape, config.generator, config.discriminator
-    made = Generator(shape, generator.width, generator.latent, config.condition)
+    shape, settings = config.data.shape, config.discriminator
+    made = Generator(shape, config.generator, config.condition)
     initialise(made)
     judging = Discriminator(
         *trunk(shape, settings),

@@ -48,7 +48,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from morelike.config import ConditionConfig, Config, Section
-from morelike.errors import UserError
 from morelike.models import adversarial, dcgan
 from morelike.models.adversarial import Sight, generator_terms
 from morelike.models.discriminator import Discriminator
@@ -59,6 +58,7 @@ from morelike.models.layers import (
     spectrally_normalised,
     wide,
 )
+from morelike.models.sizes import SMALLEST, check_size, coarsest, doublings, widths
 from morelike.rng import Draws
 
 __all__ = [
@@ -202,24 +202,23 @@ class Generator(nn.Module):
         self, shape: tuple[int, int, int], config: GeneratorConfig, condition: ConditionConfig
     ) -> None:
         super().__init__()
-        channels, *size = shape
-        doublings = _halvings(shape, 4)
-        first = (size[0] >> doublings, size[1] >> doublings)
-        maps = _widths(config.width, config.widest, doublings + 1)[::-1]
+        channels = shape[0]
+        count = doublings(shape)
+        maps = widths(config.width, config.widest, count + 1)[::-1]
         joined, by_norm = condition.input_size, condition.norm_size
         self.is_conditional, self.is_joined = condition.size > 0, joined > 0
         self.noises = noises(shape, config)
         ins = config.latent + joined
         self.start = nn.Sequential(
             nn.Unflatten(1, (ins, 1, 1)),
-            nn.ConvTranspose2d(ins, 2 * maps[0], first, bias=False),
+            nn.ConvTranspose2d(ins, 2 * maps[0], coarsest(shape), bias=False),
         )
         self.normed = Normed(maps[0], by_norm)
         self.blocks = nn.ModuleList(
             Block(i, o, by_norm, noisy=noise is not None)
             for (i, o), noise in zip(itertools.pairwise(maps), self.noises, strict=True)
         )
-        self.reach = min(REACH, doublings)
+        self.reach = min(REACH, count)
         pairs = zip(maps, maps[self.reach :], strict=False)
         self.excitations = nn.ModuleList(Excitation(low, high) for low, high in pairs)
         last = nn.Conv2d(maps[-1], channels, 3, padding=1, bias=False)
@@ -255,8 +254,8 @@ def noises(
     """(height, width) of the noise that each block adds, or None: every second one, from the first
     on.
     """
-    doublings = _halvings(shape, 4)
-    sizes = [tuple(side >> doublings - 1 - i for side in shape[1:]) for i in range(doublings)]
+    count = doublings(shape)
+    sizes = [tuple(side >> count - 1 - i for side in shape[1:]) for i in range(count)]
     return tuple(
         (size[0], size[1]) if config.noise and i % 2 == 0 else None for i, size in enumerate(sizes)
     )
@@ -304,8 +303,8 @@ class Trunk(nn.Module):
     def __init__(self, shape: tuple[int, int, int], config: DiscriminatorConfig) -> None:
         super().__init__()
         channels, *size = shape
-        halvings = _halvings(shape, 8 if min(size) > 16 else 4)
-        maps = _widths(config.width, config.widest, halvings)
+        halvings = doublings(shape, 8 if min(size) > 16 else SMALLEST)
+        maps = widths(config.width, config.widest, halvings)
         batch_norm = config.norm in ("batch", "both")
         # As in DCGAN, no batch norm on what comes straight from the picture.
         enter = nn.Conv2d(channels, maps[0], 4, 2, 1, bias=not batch_norm)
@@ -466,15 +465,6 @@ def _is_spectral(settings: DiscriminatorConfig) -> bool:
     return settings.norm in ("spectral", "both")
 
 
-def _halvings(shape: tuple[int, int, int], smallest: int) -> int:
-    return int(math.log2(min(shape[1:]) // smallest))
-
-
-def _widths(width: int, widest: int, count: int) -> list[int]:
-    """From the finest resolution to the coarsest."""
-    return [min(width * 2**i, widest) for i in range(count)]
-
-
 def _rectified() -> nn.LeakyReLU:
     return nn.LeakyReLU(0.2, inplace=True)
 
@@ -510,10 +500,6 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
         UserError: if they are too small.
     """
     shape = config.data.shape
-    if min(shape[1:]) < 16:
-        raise UserError(
-            "the networks of fastgan are for pictures of 16 pixels and more; take the family mlp "
-            "for points and smaller pictures."
-        )
+    check_size("fastgan", shape)
     made = Generator(shape, config.generator, config.condition)
     return Networks(made, EncodingDiscriminator(config))

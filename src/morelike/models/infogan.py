@@ -168,7 +168,8 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
     shape, made, seen = config.data.shape, config.generator, config.discriminator
     size, deviation = made.latent + made.codes, seen.minibatch_stddev
     if made.networks == "dcgan":
-        generator = dcgan.Generator(shape, made.width, size, config.condition)
+        alike = dcgan.GeneratorConfig(width=made.width, latent=size)
+        generator = dcgan.Generator(shape, alike, config.condition)
         dcgan.initialise(generator)
         settings = dcgan.DiscriminatorConfig(
             width=seen.width,

@@ -44,6 +44,7 @@ from morelike.models.layers import (
     equalise,
     equalised,
 )
+from morelike.models.sizes import check_size, coarsest, doublings, widths
 
 __all__ = [
     "DiscriminatorConfig",
@@ -95,10 +96,9 @@ class Generator(nn.Module):
         self, shape: tuple[int, int, int], config: GeneratorConfig, condition: int = 0
     ) -> None:
         super().__init__()
-        channels, *size = shape
-        doublings = _doublings(shape)
-        first = (size[0] >> doublings, size[1] >> doublings)
-        maps = _widths(config.width, config.widest, doublings + 1)[::-1]
+        channels = shape[0]
+        first = coarsest(shape)
+        maps = widths(config.width, config.widest, doublings(shape) + 1)[::-1]
         self.start = ConditionalSequential(
             PixelNorm(),
             *([Joined()] if condition else []),
@@ -151,9 +151,8 @@ class Trunk(nn.Module):
 
     def __init__(self, shape: tuple[int, int, int], config: DiscriminatorConfig) -> None:
         super().__init__()
-        channels, *size = shape
-        halvings = _doublings(shape)
-        maps = _widths(config.width, config.widest, halvings + 1)
+        channels = shape[0]
+        maps = widths(config.width, config.widest, doublings(shape) + 1)
         self.enter = nn.Sequential(_one(channels, maps[0]), _rectified())
         self.combine = nn.ModuleList()
         self.blocks = nn.ModuleList()
@@ -163,7 +162,7 @@ class Trunk(nn.Module):
             joint = Combine(config.combine, channels, next_one)
             self.combine.append(joint)
             ins = joint.maps
-        last = (size[0] >> halvings, size[1] >> halvings)
+        last = coarsest(shape)
         self.features = maps[-1]
         self.end = nn.Sequential(
             MinibatchStandardDeviation(),
@@ -199,15 +198,6 @@ def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[Tru
     """Pictures (B, *shape) at each resolution -> features (B, F), and F."""
     made = Trunk(shape, config)
     return made, made.features
-
-
-def _doublings(shape: tuple[int, int, int]) -> int:
-    return int(math.log2(min(shape[1:]))) - 2
-
-
-def _widths(width: int, widest: int, count: int) -> list[int]:
-    """From the finest resolution to the coarsest."""
-    return [min(width * 2**i, widest) for i in range(count)]
 
 
 def _doubling(ins: int, outs: int) -> nn.Sequential:
@@ -255,11 +245,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
             not.
     """
     shape, settings, condition = config.data.shape, config.discriminator, config.condition
-    if min(shape[1:]) < 16:
-        raise UserError(
-            "the networks of msggan are for pictures of 16 pixels and more; take the family mlp "
-            "for points and smaller pictures."
-        )
+    check_size("msggan", shape)
     if condition.norm_size:
         raise UserError("msggan takes its condition as input only; set condition.generator=input.")
     judging = PyramidDiscriminator(

@@ -45,6 +45,7 @@ from morelike.models.adversarial import discriminator_terms, generator_terms, in
 from morelike.models.discriminator import Discriminator
 from morelike.models.family import Networks
 from morelike.models.layers import ConditionalSequential, Conditioned
+from morelike.models.sizes import check_size, coarsest, doublings, widths
 
 __all__ = [
     "DiscriminatorConfig",
@@ -60,8 +61,8 @@ SLOPE = 0.2
 """Of leaky ReLU where its input is negative."""
 
 
-class GeneratorConfig(Section):
-    """The generator's size."""
+class Size(Section):
+    """What both networks are made of."""
 
     width: Annotated[int, Field(ge=1, le=4096)] = 8
     """Feature maps at the full resolution; each coarser one has twice as many, up to `widest`."""
@@ -73,29 +74,23 @@ class GeneratorConfig(Section):
     """How many times as many maps there are within a block."""
     group: Annotated[int, Field(ge=1, le=4096)] = 16
     """Maps that a 3x3 convolution looks at together, or the most that divide this and theirs."""
+
+
+class GeneratorConfig(Size):
+    """The generator's size."""
+
     latent: Annotated[int, Field(ge=1, le=65536)] = 64
     """Length of the latent vector z, and of what a condition is embedded in beside it."""
 
 
-class DiscriminatorConfig(Section):
+class DiscriminatorConfig(Size):
     """The discriminator's size."""
-
-    width: Annotated[int, Field(ge=1, le=4096)] = 8
-    """Feature maps at the full resolution; each coarser one has twice as many, up to `widest`."""
-    widest: Annotated[int, Field(ge=1, le=4096)] = 128
-    """Most feature maps."""
-    blocks: Annotated[int, Field(ge=1, le=16)] = 1
-    """Residual blocks at each resolution; the paper has 2."""
-    expansion: Annotated[int, Field(ge=1, le=8)] = 2
-    """How many times as many maps there are within a block."""
-    group: Annotated[int, Field(ge=1, le=4096)] = 16
-    """Maps that a 3x3 convolution looks at together, or the most that divide this and theirs."""
 
 
 class Residual(nn.Module):
     """x -> x + branch(x): 1x1, leaky ReLU, grouped 3x3, leaky ReLU, 1x1."""
 
-    def __init__(self, maps: int, size: GeneratorConfig | DiscriminatorConfig) -> None:
+    def __init__(self, maps: int, size: Size) -> None:
         super().__init__()
         wide = maps * size.expansion
         groups = wide // math.gcd(wide, size.group)
@@ -182,10 +177,10 @@ class Generator(ConditionalSequential):
         self, shape: tuple[int, int, int], config: GeneratorConfig, condition: ConditionConfig
     ) -> None:
         told = condition.input_size
-        maps = _widths(shape, config)[::-1]
+        maps = widths(config.width, config.widest, doublings(shape) + 1)[::-1]
         layers: list[nn.Module] = [
             *([Embedded(config.latent, told)] if told else []),
-            Basis(config.latent * (2 if told else 1), maps[0], _smallest(shape)),
+            Basis(config.latent * (2 if told else 1), maps[0], coarsest(shape)),
             *_blocks(maps[0], config),
         ]
         for ins, outs in itertools.pairwise(maps):
@@ -205,7 +200,7 @@ def trunk(
 
     Where they are `projected` on an embedding of the condition, a linear layer comes before that.
     """
-    maps = _widths(shape, config)
+    maps = widths(config.width, config.widest, doublings(shape) + 1)
     layers: list[nn.Module] = [_one(shape[0], maps[0]), *_blocks(maps[0], config)]
     for ins, outs in itertools.pairwise(maps):
         layers += [
@@ -213,7 +208,7 @@ def trunk(
             *([_one(ins, outs)] if ins != outs else []),
             *_blocks(outs, config),
         ]
-    layers.append(Gathered(maps[-1], _smallest(shape)))
+    layers.append(Gathered(maps[-1], coarsest(shape)))
     if projected:
         layers.append(nn.Linear(maps[-1], maps[-1], bias=False))
     return nn.Sequential(*layers), maps[-1]
@@ -250,22 +245,7 @@ def _draw(weight: Tensor, fan_in: int, gain: float = 1.0) -> None:
     nn.init.normal_(weight, 0.0, gain / math.sqrt(fan_in))
 
 
-def _widths(
-    shape: tuple[int, int, int], config: GeneratorConfig | DiscriminatorConfig
-) -> list[int]:
-    """From the full resolution to the coarsest."""
-    return [min(config.width * 2**i, config.widest) for i in range(_doublings(shape) + 1)]
-
-
-def _doublings(shape: tuple[int, int, int]) -> int:
-    return int(math.log2(min(shape[1:]))) - 2
-
-
-def _smallest(shape: tuple[int, int, int]) -> tuple[int, int]:
-    return shape[1] >> _doublings(shape), shape[2] >> _doublings(shape)
-
-
-def _blocks(maps: int, config: GeneratorConfig | DiscriminatorConfig) -> list[nn.Module]:
+def _blocks(maps: int, config: Size) -> list[nn.Module]:
     return [Residual(maps, config) for _ in range(config.blocks)]
 
 
@@ -281,11 +261,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
             not.
     """
     shape, condition = config.data.shape, config.condition
-    if min(shape[1:]) < 16:
-        raise UserError(
-            "the networks of r3gan are for pictures of 16 pixels and more; take the family mlp "
-            "for points and smaller pictures."
-        )
+    check_size("r3gan", shape)
     if condition.norm_size:
         raise UserError(
             "r3gan has no norms by which to tell its generator the condition; set "

@@ -70,7 +70,8 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
     if condition.generator != "input":
         raise UserError("regressor has no input but its condition; set condition.generator=input.")
     plain = ConditionConfig()  # what is not beside the latents, but in their place
-    generator = dcgan.Generator(config.data.shape, config.generator.width, condition.size, plain)
+    alike = dcgan.GeneratorConfig(width=config.generator.width, latent=condition.size)
+    generator = dcgan.Generator(config.data.shape, alike, plain)
     dcgan.initialise(generator)
     return Networks(generator, Nobody())
 

@@ -41,6 +41,7 @@ from morelike.models.layers import (
     Joined,
     MinibatchStandardDeviation,
 )
+from morelike.models.sizes import check_size, coarsest, doublings
 
 __all__ = [
     "DiscriminatorConfig",
@@ -99,10 +100,9 @@ class Generator(ConditionalSequential):
     def __init__(
         self, shape: tuple[int, int, int], config: GeneratorConfig, condition: ConditionConfig
     ) -> None:
-        channels, *size = shape
-        doublings = int(math.log2(min(size))) - 2
-        first = (size[0] >> doublings, size[1] >> doublings)
-        outs = _widths(config.width, config.growth, doublings)[::-1]
+        channels = shape[0]
+        first = coarsest(shape)
+        outs = _widths(config.width, config.growth, doublings(shape))[::-1]
         ins = [outs[0], *outs[:-1]]
         joined = condition.input_size
         norm = _norm(config.batch_norm, condition.norm_size)
@@ -121,8 +121,8 @@ class Generator(ConditionalSequential):
 
 def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.Sequential, int]:
     """Pictures (B, *shape) in [-1, 1] -> features (B, F), and F: the sum over all places."""
-    channels, *size = shape
-    halvings = int(math.log2(min(size) // config.smallest))
+    channels = shape[0]
+    halvings = doublings(shape, config.smallest)
     maps, *more = _widths(config.width, config.growth, halvings)
     layer_norm = config.norm == "layer"
     layers: list[nn.Module] = [_first(channels, maps)]
@@ -260,11 +260,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
             condition is to enter by a norm that there is not.
     """
     shape = config.data.shape
-    if min(shape[1:]) < 16:
-        raise UserError(
-            "the networks of resnet are for pictures of 16 pixels and more; take the family mlp "
-            "for points and smaller pictures."
-        )
+    check_size("resnet", shape)
     settings, condition = config.discriminator, config.condition
     if condition.norm_size and not config.generator.batch_norm:
         raise UserError(

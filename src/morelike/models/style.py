@@ -61,6 +61,7 @@ from morelike.models.modulated import (
     Styled,
     doubled,
 )
+from morelike.models.sizes import check_size, coarsest, doublings, widths
 from morelike.rng import Draws
 
 __all__ = [
@@ -135,10 +136,9 @@ class Generator(nn.Module):
         self, shape: tuple[int, int, int], config: GeneratorConfig, condition: ConditionConfig
     ) -> None:
         super().__init__()
-        channels, *size = shape
-        doublings = _doublings(shape)
-        first = (size[0] >> doublings, size[1] >> doublings)
-        maps = _widths(config.width, config.widest, doublings + 1)[::-1]
+        channels = shape[0]
+        first = coarsest(shape)
+        maps = widths(config.width, config.widest, doublings(shape) + 1)[::-1]
         style, noisy = config.style, config.noise
         self.normalised = PixelNorm()
         # Each column is added as it is where a label is 1, so it need not be small if it is one of
@@ -260,10 +260,9 @@ def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.
 
     One halving a block down to 4 on the shorter side, where one convolution takes all places in.
     """
-    channels, *size = shape
-    halvings = _doublings(shape)
-    maps = _widths(config.width, config.widest, halvings + 1)
-    last = (size[0] >> halvings, size[1] >> halvings)
+    channels = shape[0]
+    maps = widths(config.width, config.widest, doublings(shape) + 1)
+    last = coarsest(shape)
     deviation = [MinibatchStandardDeviation()] if config.minibatch_stddev else []
     layers = nn.Sequential(
         equalised(nn.Conv2d(channels, maps[0], 1)),
@@ -287,11 +286,7 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
             not.
     """
     shape, settings, condition = config.data.shape, config.discriminator, config.condition
-    if min(shape[1:]) < 16:
-        raise UserError(
-            "the networks of style are for pictures of 16 pixels and more; take the family mlp "
-            "for points and smaller pictures."
-        )
+    check_size("style", shape)
     if condition.norm_size:
         raise UserError(
             "style takes its condition as input only, from which every layer's style follows; set "
@@ -320,7 +315,7 @@ def noises(config: Config[GeneratorConfig, Any]) -> int:
         return 0
     _, height, width = config.data.shape
     # Two layers at each resolution but the last, which has one.
-    areas = [(height * width) >> (2 * n) for n in range(_doublings(config.data.shape) + 1)]
+    areas = [(height * width) >> (2 * n) for n in range(doublings(config.data.shape) + 1)]
     return areas[0] + 2 * sum(areas[1:])
 
 
@@ -357,7 +352,7 @@ def mixed(config: Config[GeneratorConfig, Any], batch: Batch) -> Batch:
     settings, draws = config.generator, batch.draws
     if not settings.mixing:
         return batch
-    layers = 2 * _doublings(config.data.shape) + 2
+    layers = 2 * doublings(config.data.shape) + 2
     chance, place = draws.uniform("mixing", 2).unbind(1)
     start = 1 + (place * (layers - 1)).floor()
     start = torch.where(chance < settings.mixing, start, layers)
@@ -388,15 +383,6 @@ def path_lengths(generator: Any, batch: Batch, shrink: int = 1) -> Tensor:
         (slope,) = torch.autograd.grad(product, w, create_graph=True)
         # The square root has no gradient at 0, where a picture is white or black all over.
         return (slope.square().sum(1) + 1e-12).sqrt()
-
-
-def _doublings(shape: tuple[int, int, int]) -> int:
-    return int(math.log2(min(shape[1:]))) - 2
-
-
-def _widths(width: int, widest: int, count: int) -> list[int]:
-    """From the finest resolution to the coarsest."""
-    return [min(width * 2**i, widest) for i in range(count)]
 
 
 def _rectified() -> nn.LeakyReLU:
