@@ -12,6 +12,9 @@ from PIL import Image
 
 import morelike
 from morelike.api import settle
+from morelike.config import DataConfig
+from morelike.data import open_source, prepare
+from morelike.errors import UserError
 from morelike.runs import Run
 
 FEW_STEPS: dict[str, Any] = {
@@ -78,7 +81,7 @@ def test_shorthand_and_sections_say_the_same(
 
 @pytest.mark.parametrize(
     ("family", "loss", "smoothing"),
-    [(None, "non_saturating", 0.1), ("fastgan", "hinge", 0.0), ("resnet", "non_saturating", 0.0)],
+    [(None, "relativistic", 0.0), ("fastgan", "hinge", 0.0), ("resnet", "non_saturating", 0.0)],
 )
 def test_without_a_recipe_a_family_brings_its_own(
     family: str | None,
@@ -92,3 +95,40 @@ def test_without_a_recipe_a_family_brings_its_own(
     job = settle(source, None, None, None, {**named, "data": {"resolution": 16}})
     assert job.config.family == (family or "dcgan")
     assert (job.config.objective.loss, job.config.objective.label_smoothing) == (loss, smoothing)
+
+
+def test_without_a_recipe_one_is_chosen_and_the_run_says_why(
+    tmp_path: Path, write_pictures: Callable[..., Path]
+) -> None:
+    source = write_pictures(tmp_path / "photos", 12)
+    run = morelike.train(source, run=tmp_path / "run", data={"resolution": 16}, **FEW_STEPS)
+    config = run.config()
+    assert config["recipe"] == "tiny-cpu"
+    assert "pictures of 16x16, a CPU" in config["why"]
+    assert config["why"] == morelike.plan(source, data={"resolution": 16}, **FEW_STEPS).why
+    # It goes on as what it is, whatever would be chosen now.
+    longer = morelike.train(run=run.path, images=2 * FEW_STEPS["images"])
+    assert longer.config()["why"] == config["why"]
+
+
+def test_what_a_person_asks_for_holds_and_is_named(
+    tmp_path: Path, write_pictures: Callable[..., Path]
+) -> None:
+    source = write_pictures(tmp_path / "photos", 12)
+    asked = {"penalty": {"r1": 3.0}, "data": {"resolution": 16}, "seed": 5, "minutes": 2.0}
+    job = settle(source, None, None, None, asked)
+    assert (job.config.penalty.r1, job.config.training.seed) == (3.0, 5)
+    assert job.why is not None
+    assert job.why.endswith("You asked for other values of penalty.r1.")
+    assert "it ends after 2 minutes" in job.why
+    with pytest.raises(UserError, match="r3"):
+        settle(source, None, None, None, {"penalty": {"r3": 1.0}})
+
+
+def test_small_pictures_are_not_enlarged_and_prepared_ones_stay_as_they_are(
+    tmp_path: Path, write_pictures: Callable[..., Path]
+) -> None:
+    source = write_pictures(tmp_path / "photos", 12, width=30, height=33)
+    assert settle(source, None, None, None, {}).config.data.resolution == 32
+    prepared = prepare(open_source(source), DataConfig(resolution=16))
+    assert settle(prepared.path, None, None, None, {}).config.data.resolution == 16

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from morelike import conditions, recipes
-from morelike.config import Config, DataConfig
+from morelike.config import FREE_ON_RESUME, Config, DataConfig
 from morelike.data import Dataset, open_dataset, open_source, prepare
 from morelike.data.dataset import is_prepared
 from morelike.data.mirroring import may_be_mirrored
 from morelike.data.scan import Progress
+from morelike.data.sides import usual_side
 from morelike.distributed import World, world
 from morelike.errors import UserError
 from morelike.ingest import short_name
 from morelike.models import check_playable, configure
+from morelike.recipes.choice import Situation, choose, usual_resolution
 from morelike.runs import Run, create_run, is_run, open_run
 from morelike.sampling import stored_config
-from morelike.settings import merge
+from morelike.settings import differing_keys, merge
 from morelike.training import loop
 from morelike.training.plan import Plan, make_plan
 from morelike.training.records import Reader
@@ -27,9 +29,6 @@ from morelike.training.resume import begin, check_fits, resolve
 
 SHORT = ("images", "minutes", "seed", "device", "precision", "batch", "stop_when")
 """Keys of the `training` section that may be given without naming it."""
-
-
-DEFAULT_RECIPE = "dcgan"
 
 
 class Job(NamedTuple):
@@ -41,6 +40,8 @@ class Job(NamedTuple):
     """What a new run folder is called after its number."""
     recipe: str | None
     resumed: Run | None
+    why: str | None = None
+    """One paragraph, where the recipe was chosen for the pictures."""
 
 
 def train(
@@ -58,8 +59,9 @@ def train(
     Args:
         source: a folder of pictures, or anything else that `prepare` takes, or what it made; may
             be left out when a run goes on.
-        recipe: the name of a recipe or the path of a TOML file; a new run without one takes the
-            recipe "dcgan", or that of the `family` that is named.
+        recipe: the name of a recipe or the path of a TOML file; for a new run without one it is
+            chosen by the pictures, the device and the minutes (`recipes/choice.py`), or, where a
+            `family` is named, is the recipe of that name.
         out: the folder in which a numbered run folder is made.
         run: train in exactly this folder; if it holds a run, go on with it.
         readers: who is told about records, pictures and messages (`training/records.py`).
@@ -93,7 +95,7 @@ def plan(
 ) -> Plan:
     """What `train` would do with the same arguments: sizes, memory, speed, time. Writes no run."""
     job = settle(source, recipe, run, progress, overrides)
-    return make_plan(job.config, job.dataset)
+    return make_plan(job.config, job.dataset, job.why)
 
 
 def settle(
@@ -109,9 +111,12 @@ def settle(
         UserError: for anything that does not fit.
     """
     resumed = open_run(run) if run is not None and is_run(Path(run)) else None
-    wanted = recipe or (_usual_recipe(overrides) if resumed is None else None)
+    given = _sections(overrides)
+    if recipe is None and resumed is None and "family" not in given:
+        return _chosen(source, given, progress)
+    wanted = recipe or (_usual_recipe(given) if resumed is None else None)
     chosen = recipes.find(wanted) if wanted else None
-    layers = [chosen.values() if chosen else {}, _sections(overrides)]
+    layers = [chosen.values() if chosen else {}, given]
     if resumed is not None:
         stored = stored_config(resumed.config(), str(resumed.path)).model_dump(mode="json")
         # With a recipe, every key that it leaves out means its default, and is compared as that;
@@ -122,13 +127,8 @@ def settle(
     where = f"recipe {chosen.name}" if recipe and chosen else "settings"
     values = merge(*layers)
     config, _ = resolve(configure(values, where))
-    if source is None:
-        raise UserError("no pictures were named; give a folder, or toy:bicycles.")
-    dataset = _pictures(source, config.data, values.get("data", {}), progress)
-    data = _settled(config.data, dataset)
-    condition = conditions.settled(config.condition, [dataset.manifest[i] for i in dataset.train])
-    config = config.model_copy(update={"data": data, "condition": condition})
-    check_playable(config)
+    dataset = _pictures(_named(source), config.data, values.get("data", {}), progress)
+    config = _settled(config, dataset)
     if resumed is not None:
         check_fits(resumed, config, dataset)
     settings = chosen.name if chosen else None
@@ -136,12 +136,52 @@ def settle(
     return Job(config, dataset, name, settings, resumed)
 
 
-def _usual_recipe(overrides: Mapping[str, Any]) -> str | None:
-    """Where a new run without a recipe starts from; one that names a family, from the recipe of
-    that name, or else from that family's defaults.
-    """
-    family = overrides.get("family", DEFAULT_RECIPE)
+def _chosen(
+    source: str | os.PathLike[str] | None, given: Mapping[str, Any], progress: Progress | None
+) -> Job:
+    """A new run for which nobody named a recipe, nor a family."""
+    asked = given.get("data", {})
+    # What is wrong is said before the pictures are made ready. The networks are not known yet.
+    early = resolve(configure({**given, "generator": {}, "discriminator": {}}, "settings"))
+    settings = early[0].data
+    source = _named(source)
+    if not is_prepared(Path(source)) and not {"resolution", "width", "patches"} & set(asked):
+        side = usual_side(open_source(source, settings), settings)
+        settings = settings.model_copy(update={"resolution": usual_resolution(side)})
+    dataset = _pictures(source, settings, asked, progress)
+    height, width = dataset.settings.size
+    images = given.get("training", {}).get("images")
+    minutes = early[0].training.minutes
+    situation = Situation(len(dataset.train), height, width, early[1].type, minutes, images)
+    choice = choose(situation)
+    found = recipes.find(choice.recipe)
+    data = {**asked, **dataset.settings.model_dump(include={"resolution", "width"})}
+    usual = merge(found.values(), choice.settings, {"data": data})
+    wanted = configure(merge(usual, given, {"data": data}), "settings")
+    config = _settled(resolve(wanted)[0], dataset)
+    why = choice.why
+    if asked_for := _chosen_otherwise(configure(usual), wanted):
+        why += f" You asked for other values of {', '.join(asked_for)}."
+    name = f"{short_name(dataset.source)}-{config.family}"
+    return Job(config, dataset, name, found.name, None, why)
+
+
+def _chosen_otherwise(usual: Config[Any, Any], wanted: Config[Any, Any]) -> list[str]:
+    """Keys that a person set to something else, of those that decide what is learnt."""
+    other = {"training.seed", "training.precision", "training.stop_when"} | FREE_ON_RESUME
+    return [key for key in differing_keys(usual, wanted) if key not in other]
+
+
+def _usual_recipe(given: Mapping[str, Any]) -> str | None:
+    """The recipe that is called like the family that is named, if there is one."""
+    family = given.get("family")
     return family if family in recipes.names() else None
+
+
+def _named(source: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
+    if source is None:
+        raise UserError("no pictures were named; give a folder, or toy:bicycles.")
+    return source
 
 
 def _pictures(
@@ -165,14 +205,18 @@ def _pictures(
     return dataset
 
 
-def _settled(settings: DataConfig, dataset: Dataset) -> DataConfig:
-    """The `data` section with all that was left to the pictures: mirroring only what is measured to
-    look the same mirrored.
+def _settled(config: Config[Any, Any], dataset: Dataset) -> Config[Any, Any]:
+    """With all that was left to the pictures, and checked: mirroring only what is measured to look
+    the same mirrored.
     """
-    mirror = settings.mirror
+    mirror = config.data.mirror
     if mirror == "auto":
         mirror = may_be_mirrored(dataset)
-    return dataset.settings.model_copy(update={"mirror": mirror})
+    data = dataset.settings.model_copy(update={"mirror": mirror})
+    condition = conditions.settled(config.condition, [dataset.manifest[i] for i in dataset.train])
+    config = config.model_copy(update={"data": data, "condition": condition})
+    check_playable(config)
+    return config
 
 
 def _sections(overrides: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,7 +238,7 @@ def open_folder(
         target = job.resumed
         if target is None:
             target = create_run(out, job.name) if run is None else _named_folder(Path(run))
-            begin(target, job.config, job.dataset, job.recipe)
+            begin(target, job.config, job.dataset, job.recipe, job.why)
         path = str(target.path)
     return Run(Path(here.share_text(path)))
 

@@ -30,7 +30,7 @@ CHUNK = 32
 round differently for batches of different sizes, so this is what makes a sample the same bytes
 alone and in company."""
 
-STAMPS = frozenset({"schema", "versions", "recipe"})
+STAMPS = frozenset({"schema", "versions", "recipe", "why"})
 """Keys of a stored configuration that are not settings."""
 
 LICENCE_NOTE = (

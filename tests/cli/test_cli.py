@@ -324,8 +324,13 @@ def test_a_dry_run_shows_the_plan_and_writes_no_run(
     else:
         assert f"{pictures_folder}: 12 pictures to train on, 8 held out" in ended.out
         assert "400 images, about " in ended.out
-        words = [line.split()[0] for line in ended.out.splitlines()]
-        assert words == ["data", "generator", "discriminator", "memory", "speed", "length"]
+        table, why = ended.out.split("\n\n")
+        words = [line.split()[0] for line in table.splitlines()]
+        expected = ["data", "generator", "discriminator", "memory", "speed", "length", "penalties"]
+        assert words == expected
+        assert "on D's gradient, in each 16th step" in table
+        assert why.startswith("Chosen for 12 pictures of ")
+        assert "after 400 pictures shown, as you asked" in why
 
 
 # What a person can get wrong ----------------------------------------------------------------------

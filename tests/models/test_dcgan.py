@@ -150,7 +150,6 @@ def test_doubled_pixels_leave_no_checkerboard() -> None:
         config = dcgan.GeneratorConfig(width=4, latent=6, upsampling=upsampling)
         network = dcgan.Generator((3, 16, 16), config, UNCONDITIONAL).eval()
         last = network[-2]
-        assert isinstance(last, nn.ConvTranspose2d)
         pictures[upsampling] = last(torch.ones(1, 4, 8, 8))[0, :, 1:-1, 1:-1]
     assert pictures["nearest"].std(dim=(1, 2)).max() < 1e-6
     assert pictures["transposed"].std(dim=(1, 2)).min() > 1e-3

@@ -22,7 +22,7 @@ from morelike.data.sampler import indices
 from morelike.distributed import World
 from morelike.errors import UserError
 from morelike.models import Batch, check_playable, configure, fastgan
-from morelike.models.fastgan import Doubling, Drawn, Excitation, cropped, unlikeness
+from morelike.models.fastgan import Drawn, Excitation, cropped, unlikeness
 from morelike.rng import SeedDraws, StepDraws, rng
 from morelike.settings import merge
 from morelike.training.feed import Feed
@@ -144,21 +144,6 @@ def test_points_are_refused_with_a_remedy() -> None:
 
 
 # --- layers ---
-
-
-@pytest.mark.parametrize("bias", [False, True])
-def test_doubling_is_repeated_pixels_and_a_convolution(bias: bool) -> None:
-    torch.manual_seed(0)
-    layer = Doubling(3, 5, bias=bias).double()
-    x = numbers(2, 3, 4, 6).requires_grad_()
-    found = layer(x)
-    repeated = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    expected = F.conv2d(repeated, layer.weight, layer.bias, padding=1)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-    weights = numbers(*found.shape, seed=1)
-    over = [x, *layer.parameters()]
-    both = [torch.autograd.grad((y * weights).sum(), over) for y in (found, expected)]
-    torch.testing.assert_close(both[0], both[1], rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("size", [(4, 4), (8, 8), (4, 7), (8, 20)])

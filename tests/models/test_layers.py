@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.models.layers import (
+    Doubling,
     MinibatchDiscrimination,
     MinibatchStandardDeviation,
     SpectralNorm,
-    doubling,
     spectrally_normalised,
 )
 
@@ -284,12 +284,16 @@ def test_the_mixing_layers_have_second_derivatives(kind: str) -> None:
     assert torch.autograd.gradgradcheck(layer.double(), features)
 
 
-def test_doubling_is_a_convolution_of_doubled_pixels() -> None:
+@pytest.mark.parametrize("bias", [False, True])
+def test_doubling_is_repeated_pixels_and_a_convolution(bias: bool) -> None:
     torch.manual_seed(0)
-    layer, maps = doubling(3, 5).double(), torch.randn(2, 3, 4, 6, dtype=torch.float64)
-    (learnt,) = layer.parameters()
-    assert learnt.shape == (3, 5, 3, 3)
-    # A transposed convolution turns its kernel round, and has the maps that come in first.
-    kernel = learnt.flip(2, 3).transpose(0, 1)
-    expected = F.conv2d(F.interpolate(maps, scale_factor=2), kernel, padding=1)
-    torch.testing.assert_close(layer(maps), expected)
+    layer = Doubling(3, 5, bias=bias).double()
+    x = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
+    found = layer(x)
+    repeated = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    expected = F.conv2d(repeated, layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    weights = torch.randn_like(found)
+    over = [x, *layer.parameters()]
+    both = [torch.autograd.grad((y * weights).sum(), over) for y in (found, expected)]
+    torch.testing.assert_close(both[0], both[1], rtol=0, atol=1e-11)

@@ -82,6 +82,8 @@ def show(
     )
     for key, value in summary["last"].items():
         typer.echo(f"{key:<30} {value}")
+    if summary["why"]:
+        typer.echo(f"\n{summary['why']}")
     if summary["history"]:
         typer.echo("\n    images      time   KID x 1000  near-copies  variety  word")
     for moment in summary["history"]:
@@ -102,6 +104,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "recipe": config["recipe"],
         "family": config["family"],
+        "why": config.get("why"),
         "source": run.data()["source"],
         "images": last.get("images", 0),
         "seconds": last.get("seconds", 0.0),

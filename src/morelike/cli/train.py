@@ -115,6 +115,8 @@ def train(
         target = api.open_folder(job, here, out, run)
         budget = job.config.training
         bars = [TrainingBar(stderr, budget.images, budget.minutes)] if here.is_main else []
+        if job.why and here.is_main:
+            console.tell(job.why)
         if stderr.is_terminal and here.is_main:
             console.tell(
                 f"training in {target.path} on {len(job.dataset.train)} pictures, "
@@ -156,3 +158,12 @@ def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
         f"{plan['precision']}, measured over a few steps\n"
         f"length         {plan['images']:,} images, about {console.duration(plan['seconds'])}"
     )
+    weights = {name: weight for name, weight in plan["penalties"].items() if name != "every"}
+    if weights:
+        often = plan["penalties"]["every"]
+        typer.echo(
+            f"penalties      {', '.join(f'{name} {weight:g}' for name, weight in weights.items())}"
+            f" on D's gradient, in {'every' if often == 1 else f'each {often}th'} step"
+        )
+    if plan["why"]:
+        typer.echo(f"\n{plan['why']}")

@@ -91,8 +91,8 @@ RULES: tuple[Rule, ...] = (
         lambda f: 30 <= f.kept < 200,
         "warning",
         lambda f: (
-            f"{f.kept} pictures: keep the augmentation on (the recipe dcgan, which is the default, "
-            "is made for few), and train for ten minutes before an hour. Expect samples that "
+            f"{f.kept} pictures: keep the augmentation on (training does, where you name no "
+            "recipe), and train for ten minutes before an hour. Expect samples that "
             "resemble training pictures soon, and look for that."
         ),
     ),
@@ -100,7 +100,7 @@ RULES: tuple[Rule, ...] = (
         lambda f: 200 <= f.kept < 2_000,
         "note",
         lambda f: (
-            f"{f.kept:,} pictures: augmentation (on in the recipe dcgan) still decides much. "
+            f"{f.kept:,} pictures: augmentation (on where you name no recipe) still decides much. "
             "Watch the panels of real beside generated pictures for copies."
         ),
     ),
@@ -116,9 +116,8 @@ RULES: tuple[Rule, ...] = (
         lambda f: f.kept >= 20_000,
         "good",
         lambda f: (
-            f"{f.kept:,} pictures: copying is no danger here, time is. Take wider networks "
-            "(generator.width and discriminator.width of 64) and turn augmentation off "
-            "(--set augment.policy=[])."
+            f"{f.kept:,} pictures: copying is no danger here, time is. Training leaves "
+            "augmentation out for so many; with a recipe of yours, --set augment.policy=[] does."
         ),
     ),
     Rule(

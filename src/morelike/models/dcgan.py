@@ -25,9 +25,9 @@ from morelike.models.family import Networks
 from morelike.models.layers import (
     ConditionalBatchNorm2d,
     ConditionalSequential,
+    Doubling,
     Joined,
     MinibatchStandardDeviation,
-    doubling,
 )
 from morelike.models.sizes import coarsest, doublings
 
@@ -94,7 +94,7 @@ class Generator(ConditionalSequential):
             norm(wide),
             nn.ReLU(inplace=True),
         ]
-        double = doubling if config.upsampling == "nearest" else _transposed
+        double = Doubling if config.upsampling == "nearest" else _transposed
         for _ in range(count - 1):
             layers += [double(wide, wide // 2), norm(wide // 2), nn.ReLU(inplace=True)]
             wide //= 2
@@ -137,8 +137,7 @@ def initialise(network: nn.Module) -> None:
 def _initialise_layer(layer: nn.Module) -> None:
     # Batch norm's gains are N(1, 0.02), as in the authors' code; the paper names only the weights.
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        for weight in layer.parameters():
-            nn.init.normal_(weight, 0.0, 0.02)
+        nn.init.normal_(layer.weight, 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm2d) and layer.affine:
         nn.init.normal_(layer.weight, 1.0, 0.02)
         nn.init.zeros_(layer.bias)

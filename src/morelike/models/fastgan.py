@@ -54,6 +54,7 @@ from morelike.models.discriminator import Discriminator
 from morelike.models.family import Batch, Inputs, Networks, Term
 from morelike.models.layers import (
     ConditionalBatchNorm2d,
+    Doubling,
     MinibatchStandardDeviation,
     spectrally_normalised,
     wide,
@@ -106,20 +107,6 @@ class DiscriminatorConfig(Section):
     """Weight with which D has to be able to draw real pictures again (eq. 3); 0: no decoders."""
     minibatch_stddev: bool = False
     """Append how much pictures differ, before the last layers (Karras et al. 2018)."""
-
-
-class Doubling(nn.Conv2d):
-    """(B, ins, H, W) -> (B, outs, 2H, 2W): each pixel repeated to 2x2, then a 3x3 convolution."""
-
-    def __init__(self, ins: int, outs: int, *, bias: bool = False) -> None:
-        super().__init__(ins, outs, 3, padding=1, bias=bias)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """The same as one transposed convolution: half of the time on a CPU."""
-        turned = self.weight.flip(2, 3).transpose(0, 1)
-        rows = F.pad(turned, (0, 0, 0, 1)) + F.pad(turned, (0, 0, 1, 0))
-        weight = F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))
-        return F.conv_transpose2d(input, weight, self.bias, stride=2, padding=1)
 
 
 class Gated(nn.Module):

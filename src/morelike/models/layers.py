@@ -204,28 +204,22 @@ class Scaled(nn.Module):
         return self.factor * weight
 
 
-class Boxed(nn.Module):
-    """A kernel (..., 3, 3) -> (..., 4, 4): the sum over the four places of a 2x2 box.
+class Doubling(nn.Conv2d):
+    """(B, ins, H, W) -> (B, outs, 2H, 2W): each pixel repeated to 2x2, then a 3x3 convolution.
 
-    A transposed convolution of stride 2 with it is a 3x3 convolution of the map whose pixels were
-    doubled: each of them falls on two pixels of the kernel's four sides.
+    It leaves no checkerboard (Odena, Dumoulin & Olah 2016, "Deconvolution and Checkerboard
+    Artifacts").
     """
 
-    def forward(self, weight: Tensor) -> Tensor:
-        """The kernel that is used, of the one that is learnt."""
-        rows = F.pad(weight, (0, 0, 1, 0)) + F.pad(weight, (0, 0, 0, 1))
-        return F.pad(rows, (1, 0)) + F.pad(rows, (0, 1))
+    def __init__(self, ins: int, outs: int, *, bias: bool = False) -> None:
+        super().__init__(ins, outs, 3, padding=1, bias=bias)
 
-
-def doubling(ins: int, outs: int) -> nn.ConvTranspose2d:
-    """(B, ins, H, W) -> (B, outs, 2H, 2W): each pixel four times, then a 3x3 convolution (Odena,
-    Dumoulin & Olah 2016, "Deconvolution and Checkerboard Artifacts"), in one pass and with four
-    ninths of the products.
-    """
-    layer = nn.ConvTranspose2d(ins, outs, 3, 2, 1, bias=False)
-    # The check that is skipped would need a weight with numbers, which meta has not.
-    parametrize.register_parametrization(layer, "weight", Boxed(), unsafe=True)
-    return layer
+    def forward(self, input: Tensor) -> Tensor:
+        """The same as one transposed convolution of 4x4: four ninths of the products."""
+        turned = self.weight.flip(2, 3).transpose(0, 1)
+        rows = F.pad(turned, (0, 0, 0, 1)) + F.pad(turned, (0, 0, 1, 0))
+        weight = F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))
+        return F.conv_transpose2d(input, weight, self.bias, stride=2, padding=1)
 
 
 L = TypeVar("L", nn.Linear, nn.Conv2d)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from morelike.config import Config
+from morelike.config import Config, PenaltyConfig
 from morelike.data import Dataset
 from morelike.distributed import World
 from morelike.models import family
@@ -47,14 +47,19 @@ class Plan:
     """How many will have been shown at the end."""
     seconds: float
     """Until then."""
+    penalties: dict[str, float]
+    """The weights of those on D's gradient, and in which steps (`every`); empty without any."""
+    why: str | None
+    """One paragraph, where the recipe was chosen for the pictures."""
 
     def as_dict(self) -> dict[str, Any]:
         """Ready for JSON."""
         return asdict(self)
 
 
-def make_plan(config: Config[Any, Any], dataset: Dataset) -> Plan:
-    """Build the networks, take a few steps on the data, and throw the result away.
+def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None) -> Plan:
+    """Build the networks, take a few steps on the data, and throw the result away. `why`: that
+    configuration, where it was chosen for the pictures.
 
     Raises:
         UserError: if the device is not there.
@@ -101,7 +106,16 @@ def make_plan(config: Config[Any, Any], dataset: Dataset) -> Plan:
         images_per_second=round(speed, 1),
         images=images,
         seconds=round(images / speed, 1),
+        penalties=_penalties(config.penalty),
+        why=why,
     )
+
+
+def _penalties(settings: PenaltyConfig) -> dict[str, float]:
+    if not settings.of_gradients:
+        return {}
+    weights = settings.model_dump(include={"r1", "r2", "one_centered", "zero_centered", "every"})
+    return {name: value for name, value in weights.items() if value}
 
 
 def _count(network: nn.Module) -> int:

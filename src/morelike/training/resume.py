@@ -31,8 +31,10 @@ def resolve(config: Config[Any, Any]) -> tuple[Config[Any, Any], torch.device]:
     return config.model_copy(update={"training": training}), device
 
 
-def begin(run: Run, config: Config[Any, Any], dataset: Dataset, recipe: str | None) -> None:
-    """Write `config.json` and `data.json` of a new run.
+def begin(
+    run: Run, config: Config[Any, Any], dataset: Dataset, recipe: str | None, why: str | None
+) -> None:
+    """Write `config.json` and `data.json` of a new run; `why`: this recipe, where nobody named it.
 
     Raises:
         UserError: if the folder cannot be written to.
@@ -42,7 +44,7 @@ def begin(run: Run, config: Config[Any, Any], dataset: Dataset, recipe: str | No
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    stamps = {"schema": SCHEMA, "versions": versions, "recipe": recipe}
+    stamps = {"schema": SCHEMA, "versions": versions, "recipe": recipe, "why": why}
     try:
         files.write_json(run.path / "data.json", {"schema": SCHEMA, **dataset.summary()})
         files.write_json(run.path / "config.json", stamps | config.model_dump(mode="json"))

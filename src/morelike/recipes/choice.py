@@ -1,0 +1,119 @@
+"""What to train with where nobody says: by how many pictures there are, on what, for how long.
+
+The figures behind each limit are in docs/experiments/small-data.md and docs/lab-notes.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+FEW = 2_000
+"""Fewer pictures are learnt by heart within minutes on a GPU."""
+MANY = 20_000
+"""As many are not learnt by heart in any time that a person waits."""
+AT_64_PIXELS = 0.1
+"""Weight of R1 for pictures of 64x64."""
+
+
+class Situation(NamedTuple):
+    """What is known before a training begins."""
+
+    pictures: int
+    """To train on."""
+    height: int
+    width: int
+    device: str
+    """cpu, cuda or mps."""
+    minutes: float | None = None
+    """That a person grants."""
+    images: int | None = None
+    """After which a person wants it to end."""
+
+
+class Choice(NamedTuple):
+    """Where to start from, what to change in it, and why."""
+
+    recipe: str
+    settings: dict[str, Any]
+    why: str
+
+
+def choose(at: Situation) -> Choice:
+    """The recipe for a situation, the settings to change in it, and one paragraph that says why."""
+    recipe, networks = _networks(at)
+    settings: dict[str, Any] = {}
+    said = [networks]
+    if recipe == "tiny-cpu":
+        width = narrow_width(at.height, at.width)
+        settings |= {"generator": {"width": width}, "discriminator": {"width": width}}
+        said.append(f"they have {width} maps at the finest resolution, and the batch is 32")
+    if recipe != "small":
+        weight = round(r1_weight(at.height, at.width), 4)
+        settings["penalty"] = {"r1": weight} | ({"r2": weight} if recipe == "modern" else {})
+        said.append(f"the penalty on D's gradient weighs {weight:g}, which goes by the pixels")
+    if at.pictures >= MANY:
+        settings["augment"] = {"policy": []}
+        said.append("there is no augmentation, since so many are not learnt by heart")
+    else:
+        said.append("colours and places change at random, so that D cannot learn them by heart")
+    images = at.images or max(LENGTH[recipe], TIMES_SEEN * at.pictures)
+    if at.minutes is None:
+        settings["training"] = {"images": images}
+        reason = "as you asked" if at.images else "as no --minutes are given"
+        said.append(f"it ends after {images:,} pictures shown, {reason}")
+    elif at.images is None:
+        settings["training"] = {"images": NO_END}
+        said.append(f"it ends after {at.minutes:g} minutes")
+    else:
+        said.append(f"it ends after {at.minutes:g} minutes or {images:,} pictures shown")
+    return Choice(recipe, settings, f"{_facts(at)}: {'; '.join(said)}.")
+
+
+def usual_resolution(side: int | None) -> int:
+    """What pictures are made ready at whose shorter side usually has so many pixels: 64, or less
+    where they would have to be enlarged by more than a third.
+    """
+    return next((size for size in (16, 32) if side is not None and side < 1.5 * size), 64)
+
+
+def r1_weight(height: int, width: int) -> float:
+    """The weight of R1 for pictures of this size: in proportion to their pixels.
+
+    For one and the same judgement, made of the same picture with k times as many pixels, each
+    pixel's share in D's gradient is a k-th, and so is the sum of their squares. Karras et al. 2020
+    ("Training GANs with Limited Data", arXiv 2006.06676, appendix C) go by pixels too.
+    """
+    return AT_64_PIXELS * height * width / 64**2
+
+
+LENGTH = {"tiny-cpu": 500_000, "small": 1_000_000, "modern": 2_000_000}
+NO_END = 10**9
+TIMES_SEEN = 40
+"""Pictures shown where no minutes are given: so many in all, and each at least so often."""
+
+
+def narrow_width(height: int, width: int) -> int:
+    """Feature maps at the finest resolution, where each step has to be cheap: half as many where
+    pictures are twice as large, so that a step takes about twice as long.
+    """
+    return max(8, min(64, 32 * 64 // min(height, width)))
+
+
+def _networks(at: Situation) -> tuple[str, str]:
+    if at.device != "cuda":
+        return "tiny-cpu", (
+            "the recipe tiny-cpu, small networks and a relativistic loss, since without a GPU the "
+            "number of steps decides"
+        )
+    if at.pictures < FEW:
+        return "small", (
+            "the recipe small, a FastGAN, whose D has to draw real pictures again and so looks at "
+            "all of them"
+        )
+    return "modern", "the recipe modern, an R3GAN, which goes on gaining where pictures are many"
+
+
+def _facts(at: Situation) -> str:
+    device = {"cuda": "a GPU", "cpu": "a CPU"}.get(at.device, at.device.upper())
+    time = "" if at.minutes is None else f" and {at.minutes:g} minutes"
+    return f"Chosen for {at.pictures:,} pictures of {at.width}x{at.height}, {device}{time}"

@@ -1,0 +1,82 @@
+"""Which recipe a situation gets, and that the reason says what was chosen."""
+
+from __future__ import annotations
+
+import pytest
+
+from morelike import recipes
+from morelike.models import configure
+from morelike.recipes.choice import (
+    Situation,
+    choose,
+    narrow_width,
+    r1_weight,
+    usual_resolution,
+)
+from morelike.settings import merge
+
+ROSES = Situation(58, 64, 64, "cpu", 10.0)
+
+
+@pytest.mark.parametrize(
+    ("device", "pictures", "recipe"),
+    [
+        ("cpu", 58, "tiny-cpu"),
+        ("cpu", 50_000, "tiny-cpu"),
+        ("mps", 58, "tiny-cpu"),
+        ("cuda", 58, "small"),
+        ("cuda", 1_999, "small"),
+        ("cuda", 2_000, "modern"),
+        ("cuda", 150_000, "modern"),
+    ],
+)
+@pytest.mark.parametrize("side", [16, 64, 256])
+@pytest.mark.parametrize("minutes", [None, 10.0, 600.0])
+def test_every_choice_is_a_configuration_and_says_what_it_is(
+    device: str, pictures: int, recipe: str, side: int, minutes: float | None
+) -> None:
+    choice = choose(Situation(pictures, side, side, device, minutes))
+    assert choice.recipe == recipe
+    values = merge(recipes.find(recipe).values(), choice.settings)
+    config = configure(merge(values, {"data": {"resolution": side, "channels": 3}}))
+    assert recipe in choice.why
+    assert f"{pictures:,} pictures of {side}x{side}" in choice.why
+    assert bool(config.augment.policy) == (pictures < 20_000)
+    if config.penalty.of_gradients:
+        assert f"weighs {config.penalty.r1:g}" in choice.why
+    if minutes is None:
+        assert f"{config.training.images:,} pictures shown" in choice.why
+        assert config.training.images >= 40 * pictures
+    else:
+        assert f"{minutes:g} minutes" in choice.why
+
+
+def test_few_pictures_on_a_cpu_get_what_won_there() -> None:
+    choice = choose(ROSES)
+    plain = recipes.find("tiny-cpu").values()
+    endless = {"training": {"images": 10**9}}
+    assert merge(plain, choice.settings) == merge(plain, endless)
+
+
+def test_the_penalty_goes_by_the_pixels() -> None:
+    assert r1_weight(64, 64) == 0.1
+    assert r1_weight(128, 64) == pytest.approx(0.2)
+    assert r1_weight(256, 256) == pytest.approx(1.6)
+    small, large = (choose(ROSES._replace(height=n, width=n)).settings for n in (32, 128))
+    assert (small["penalty"]["r1"], large["penalty"]["r1"]) == (0.025, 0.4)
+
+
+@pytest.mark.parametrize(("side", "width"), [(16, 64), (32, 64), (64, 32), (128, 16), (256, 8)])
+def test_larger_pictures_get_narrower_networks(side: int, width: int) -> None:
+    assert narrow_width(side, side) == width
+    assert narrow_width(side, 4 * side) == width
+
+
+@pytest.mark.parametrize(
+    ("side", "resolution"),
+    [(None, 64), (16, 16), (28, 32), (32, 32), (47, 32), (48, 64)],
+)
+def test_pictures_are_hardly_enlarged(side: int | None, resolution: int) -> None:
+    assert usual_resolution(side) == resolution
+    if side is not None and side > 16:
+        assert resolution < 1.5 * side
