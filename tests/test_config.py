@@ -133,6 +133,7 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("training.minutes", [None, 0.01, 1e6], [0, -1, float("nan"), float("inf")]),
     ("training.discriminator_steps", [1, 100], [0, 101]),
     ("training.discriminator_burst", [0, 100, 1000], [-1, 1001, 2.5]),
+    ("training.same_fakes", [True, False], ["often", None]),
     ("training.accumulation", [1, 2, 64], [0, -1]),
     ("training.ema_half_life", [0, 1e6], [-1, float("inf")]),
     ("training.ema_warmup", [0.01, 1], [0, 1.1]),

@@ -386,6 +386,9 @@ class TrainingConfig(Section):
     discriminator_burst: Annotated[int, Field(ge=0, le=1000)] = 0
     """As many instead in each of the first 25 steps, and in every 500th (Arjovsky et al. 2017:
     100); 0 is off."""
+    same_fakes: bool = False
+    """Update G on the very pictures that D was just shown, as tutorials do, instead of on new ones:
+    in each step G makes one batch less."""
     accumulation: Annotated[int, Field(ge=1)] = 1
     """Split each batch into this many parts, one after another, to save memory."""
     ema_half_life: Annotated[float, Field(ge=0)] = 10_000

@@ -55,8 +55,9 @@ class Sight:
     @cached_property
     def fake(self) -> Pictures:
         """Generated pictures at each resolution, as D sees them."""
-        with torch.set_grad_enabled(self.moving_g):
-            made = made_at_all_scales(self.networks.generator, self.batch.inputs)
+        made = self._made()
+        if not self.moving_g:
+            made = tuple(p.detach() for p in made)
         # In the real ones' precision: a gradient by a picture is as coarse as the picture.
         return self._seen(tuple(p.to(self.batch.real.dtype) for p in made), "augment.fake")
 
@@ -109,6 +110,17 @@ class Sight:
 
     def _logits(self, features: Tensor, condition: Tensor | None) -> Tensor:
         return wide(self.networks.discriminator.logits(features, condition))
+
+    def _made(self) -> Pictures:
+        """What G makes of the batch's inputs; kept for its own update where that has the same."""
+        kept = self.batch.kept
+        if kept and "made" in kept:
+            return kept["made"]
+        with torch.set_grad_enabled(self.moving_g or kept is not None):
+            made = made_at_all_scales(self.networks.generator, self.batch.inputs)
+        if kept is not None:
+            kept["made"] = made
+        return made
 
     def _seen(self, pictures: Pictures, purpose: str) -> Pictures:
         settings = self.config.augment

@@ -88,6 +88,9 @@ class Batch:
     augmentation: Tensor | None = None
     """With which probability pictures are augmented now, a scalar; None where the configuration
     says it."""
+    kept: dict[str, tuple[Tensor, ...]] | None = None
+    """What D's update leaves for G's of the same step, where that has the same inputs: what G made,
+    by name."""
 
 
 class Term(NamedTuple):

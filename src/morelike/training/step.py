@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -44,11 +44,19 @@ def step(
         NotFinite: before any weight is changed by a NaN or an infinity.
     """
     metrics: dict[str, Tensor] = {}
-    shown = 0
-    for turn in range(discriminator_turns(config, state.images)):
-        shown = (discriminator_updates(config, state.images) + turn) * config.training.batch
-        metrics |= _update("discriminator", turn, shown, state, family, config, feed, world)
-    metrics |= _update("generator", 0, shown, state, family, config, feed, world)
+    turns = discriminator_turns(config, state.images)
+    before = discriminator_updates(config, state.images)
+    update = _Update("generator", "generator.0", 0)
+    for turn in range(turns):
+        shown = (before + turn) * config.training.batch
+        keeps = config.training.same_fakes and turn == turns - 1
+        update = _Update("discriminator", f"discriminator.{turn}", shown, {} if keeps else None)
+        metrics |= _take(update, state, family, config, feed, world)
+    if config.training.same_fakes:
+        update = update._replace(player="generator")
+    else:
+        update = _Update("generator", "generator.0", update.shown)
+    metrics |= _take(update, state, family, config, feed, world)
     if state.control is not None:
         metrics["augment_probability"] = torch.tensor(state.control.probability)
         _move_augmentation(state, config)
@@ -57,29 +65,41 @@ def step(
     return metrics
 
 
-def _update(
-    player: str,
-    turn: int,
-    shown: int,
+class _Update(NamedTuple):
+    """One gradient step: whose, and on what."""
+
+    player: str
+    numbers: str
+    """Which random numbers it takes."""
+    shown: int
+    """Real pictures shown before its batch begins."""
+    kept: dict[int, dict[str, tuple[Tensor, ...]]] | None = None
+    """What is kept of each part of the batch, by where it begins; None: nothing."""
+
+
+def _take(
+    update: _Update,
     state: State,
     family: Family,
     config: Config[Any, Any],
     feed: Feed,
     world: World,
 ) -> dict[str, Tensor]:
-    """One player's gradient step on the batch that begins after `shown` pictures."""
+    """One player's gradient step."""
+    player, keeps = update.player, update.kept is not None
     network: nn.Module = getattr(state.networks, player)
     if player not in state.optimizers:  # it has nothing to learn
         return {}
     for name, other in state.networks._asdict().items():
-        other.requires_grad_(name == player)  # the opponent's gradients would be thrown away
+        # The opponent's gradients would be thrown away.
+        other.requires_grad_(name == player or (name == "generator" and keeps))
     optimizer = state.optimizers[player]
     optimizer.zero_grad(set_to_none=True)
     number = state.images // config.training.batch
     terms_of: Callable[..., list[Term]] = getattr(family, f"{player}_terms")
     sums: dict[str, Tensor] = {}
     rows = len(world.rows(config.training.batch))
-    for batch in _parts(f"{player}.{turn}", shown, state, family, config, feed, world):
+    for batch in _parts(update, state, family, config, feed, world):
         with _precision(config, state):
             terms = [t for t in terms_of(config, state.networks, batch) if number % t.every == 0]
             values = [(term, term.function()) for term in terms]
@@ -174,8 +194,7 @@ def discriminator_updates(config: Config[Any, Any], images: int) -> int:
 
 
 def _parts(
-    update: str,
-    shown: int,
+    update: _Update,
     state: State,
     family: Family,
     config: Config[Any, Any],
@@ -196,16 +215,18 @@ def _parts(
         draws = StepDraws(
             training.seed,
             state.images,
-            update,
+            update.numbers,
             training.batch,
             start,
             stop,
             state.device,
             state.dtype,
         )
-        condition = feed.condition(shown, draws)
+        condition = feed.condition(update.shown, draws)
         inputs = family.inputs(config, draws, condition)
-        yield Batch(feed.batch(shown, draws), inputs, draws, condition, probability)
+        kept = None if update.kept is None else update.kept.setdefault(start, {})
+        real = feed.batch(update.shown, draws)
+        yield Batch(real, inputs, draws, condition, probability, kept)
 
 
 def _precision(config: Config[Any, Any], state: State) -> AbstractContextManager[object]:
