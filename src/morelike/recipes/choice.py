@@ -11,8 +11,8 @@ FEW = 2_000
 """Fewer pictures are learnt by heart within minutes on a GPU."""
 MANY = 20_000
 """As many are not learnt by heart in any time that a person waits."""
-AT_64_PIXELS = 0.1
-"""Weight of R1 for pictures of 64x64."""
+AT_64_PIXELS = {"tiny-cpu": 0.5, "modern": 1.0}
+"""Weight of R1, and of R2 where there is one, for pictures of 64x64."""
 
 
 class Situation(NamedTuple):
@@ -47,8 +47,8 @@ def choose(at: Situation) -> Choice:
         width = narrow_width(at.height, at.width)
         settings |= {"generator": {"width": width}, "discriminator": {"width": width}}
         said.append(f"they have {width} maps at the finest resolution, and the batch is 32")
-    if recipe != "small":
-        weight = round(r1_weight(at.height, at.width), 4)
+    if recipe in AT_64_PIXELS:
+        weight = round(r1_weight(recipe, at.height, at.width), 4)
         settings["penalty"] = {"r1": weight} | ({"r2": weight} if recipe == "modern" else {})
         said.append(f"the penalty on D's gradient weighs {weight:g}, which goes by the pixels")
     if at.pictures >= MANY:
@@ -76,14 +76,14 @@ def usual_resolution(side: int | None) -> int:
     return next((size for size in (16, 32) if side is not None and side < 1.5 * size), 64)
 
 
-def r1_weight(height: int, width: int) -> float:
-    """The weight of R1 for pictures of this size: in proportion to their pixels.
+def r1_weight(recipe: str, height: int, width: int) -> float:
+    """The weight of R1 in a recipe for pictures of this size: in proportion to their pixels.
 
     For one and the same judgement, made of the same picture with k times as many pixels, each
     pixel's share in D's gradient is a k-th, and so is the sum of their squares. Karras et al. 2020
     ("Training GANs with Limited Data", arXiv 2006.06676, appendix C) go by pixels too.
     """
-    return AT_64_PIXELS * height * width / 64**2
+    return AT_64_PIXELS[recipe] * height * width / 64**2
 
 
 LENGTH = {"tiny-cpu": 500_000, "small": 1_000_000, "modern": 2_000_000}
