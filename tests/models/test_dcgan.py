@@ -13,6 +13,7 @@ from torch import nn
 from morelike.config import RESOLUTIONS
 from morelike.models import configure, dcgan
 from morelike.models.dcgan import DiscriminatorConfig
+from morelike.models.layers import PlacesFlattened
 from morelike.rng import SeedDraws
 from networks import UNCONDITIONAL, discriminator, layers_of
 
@@ -80,7 +81,7 @@ def test_the_discriminator_s_layers(resolution: int) -> None:
     halvings = int(math.log2(resolution // 4))
     inner = [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
     first = [nn.Conv2d, nn.LeakyReLU]
-    assert kinds(network) == [*first, *inner * (halvings - 1), nn.Flatten, nn.Linear]
+    assert kinds(network) == [*first, *inner * (halvings - 1), PlacesFlattened, nn.Linear]
     layers = [layer for layer in network.trunk if isinstance(layer, nn.Conv2d)]
     assert [layer.stride for layer in layers] == [(2, 2)] * halvings
     assert [layer.out_channels for layer in layers] == [2 * 2**p for p in range(halvings)]

@@ -123,7 +123,10 @@ def by_layer(network: nn.Module, gradients: bool = False) -> dict[str, np.ndarra
     found = {k: v.grad if gradients else v for k, v in result.items() if v is not None}
     arrays = {k: v.detach().numpy().copy() for k, v in found.items() if v is not None}
     # D's last layer, linear in all of a 4x4 map, is the reference's last convolution.
-    return {k: v.reshape(1, -1, 4, 4) if v.ndim == 2 else v for k, v in arrays.items()}
+    return {
+        k: v.reshape(1, 4, 4, -1).transpose(0, 3, 1, 2) if v.ndim == 2 else v
+        for k, v in arrays.items()
+    }
 
 
 def assert_equal(mine: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:

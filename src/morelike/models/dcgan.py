@@ -28,6 +28,7 @@ from morelike.models.layers import (
     Doubling,
     Joined,
     MinibatchStandardDeviation,
+    PlacesFlattened,
 )
 from morelike.models.sizes import coarsest, doublings
 
@@ -126,7 +127,7 @@ def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.
     if config.minibatch_stddev:
         layers.append(MinibatchStandardDeviation())
         width += 1
-    return nn.Sequential(*layers, nn.Flatten()), width * places
+    return nn.Sequential(*layers, PlacesFlattened()), width * places
 
 
 def initialise(network: nn.Module) -> None:

@@ -192,6 +192,18 @@ class PixelNorm(nn.Module):
         return (full * (full.square().mean(1, keepdim=True) + 1e-8).rsqrt()).to(features.dtype)
 
 
+class PlacesFlattened(nn.Flatten):
+    """(B, C, H, W) -> (B, H W C): the features of each place beside each other.
+
+    With channels last that is how they lie in memory. So nothing is copied, and the gradient that
+    comes back lies alike; in the other order, the layers before would take many times as long.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """One row a picture."""
+        return input.permute(0, 2, 3, 1).flatten(1)
+
+
 class Scaled(nn.Module):
     """W -> factor * W."""
 

@@ -41,6 +41,7 @@ from morelike.models.layers import (
     Joined,
     MinibatchStandardDeviation,
     PixelNorm,
+    PlacesFlattened,
     equalise,
     equalised,
 )
@@ -170,7 +171,7 @@ class Trunk(nn.Module):
             _rectified(),
             equalised(nn.Conv2d(self.features, self.features, last)),
             _rectified(),
-            nn.Flatten(),
+            PlacesFlattened(),
         )
 
     def forward(self, *scales: Tensor) -> Tensor:

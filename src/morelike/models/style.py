@@ -49,6 +49,7 @@ from morelike.models.family import Batch, Inputs, Networks, Term
 from morelike.models.layers import (
     MinibatchStandardDeviation,
     PixelNorm,
+    PlacesFlattened,
     equalise,
     equalised,
 )
@@ -273,7 +274,7 @@ def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.
         _rectified(),
         equalised(nn.Conv2d(maps[-1], maps[-1], last)),
         _rectified(),
-        nn.Flatten(),
+        PlacesFlattened(),
     )
     return layers, maps[-1]
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+from typing import Any
 
-from morelike.checkpoint import Checkpoint
+from torch import Tensor
+
 from morelike.diagnostics.gauge import Reading
 from morelike.errors import UserError
 from morelike.training import outputs
+from morelike.training.background import Background
 from morelike.training.probe import SAMPLES, Probe
 from morelike.training.records import Meter
 from morelike.training.session import Session
@@ -26,6 +30,7 @@ class Keeper:
         self._folder = session.run.checkpoints
         self._probe: Probe | None = None
         self._words: list[str] = []
+        self._background = Background()
         self._wait()
 
     def _wait(self) -> None:
@@ -63,22 +68,48 @@ class Keeper:
         """Write a checkpoint, read off how the run does if that is affordable, and hand on its
         generator if it is the best so far.
 
-        What was read goes into the meter, and so into the next record.
+        It is written in the background, from a copy; the last one is there when this returns. What
+        was read goes into the meter, and so into the next record.
 
         Args:
             meter: of the next record.
             last: whether this is the last one, which is nearly always read.
+
+        Raises:
+            OSError: if this one, or the one before, cannot be written.
         """
         if self._session.world.is_main:
             state = self._session.state
             reading = self._read(meter, last)
             is_best = self._is_best(reading)
             meta = {**state.meta(), **(reading._asdict() if reading else {})}
-            checkpoint = self._folder.save(state.images, state.tensors(), meta)
-            if is_best:
-                self._hand_on(checkpoint, reading)
-            self._folder.prune(self._session.config.training.keep)
+            self._background.wait()  # so that there are never more copies in memory than this one
+            tensors = {n: t.detach().to("cpu", copy=True) for n, t in state.tensors().items()}
+            write = partial(self._write, state.images, tensors, meta, is_best, reading)
+            self._background.do(write)
+            if last:
+                self._background.wait()
         self._wait()
+
+    def close(self) -> None:
+        """Wait until what was begun is written."""
+        self._background.close()
+
+    def _write(
+        self,
+        images: int,
+        tensors: dict[str, Tensor],
+        meta: dict[str, Any],
+        is_best: bool,
+        reading: Reading | None,
+    ) -> None:
+        """Runs beside the training, so it looks at nothing that a step changes."""
+        checkpoint = self._folder.save(images, tensors, meta)
+        if is_best:
+            self._folder.point("best", checkpoint)
+            averaged = {n[4:]: t for n, t in tensors.items() if n.startswith("ema.")}
+            outputs.save_generator(self._session.run, averaged, checkpoint, reading)
+        self._folder.prune(self._session.config.training.keep)
 
     def _read(self, meter: Meter, last: bool) -> Reading | None:
         session = self._session
@@ -106,7 +137,3 @@ class Keeper:
             return False
         state.best = rank
         return True
-
-    def _hand_on(self, checkpoint: Checkpoint, reading: Reading | None) -> None:
-        self._folder.point("best", checkpoint)
-        outputs.save_generator(self._session, checkpoint, reading)

@@ -51,6 +51,7 @@ def train(
     ):
         session = Session(run, config, dataset, State(config, device), world, [*readers])
         keeper = Keeper(session)
+        closing.callback(keeper.close)
         keeper.restore()
         if world.is_main:
             note_settings(run, config)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from morelike import files, pictures, plots
 from morelike.checkpoint import Checkpoint, save_tensors
@@ -120,16 +120,15 @@ def save_summary(run: Run) -> None:
 
 
 def save_generator(
-    session: Session, checkpoint: Checkpoint, reading: Reading | None = None
+    run: Run, weights: dict[str, Tensor], checkpoint: Checkpoint, reading: Reading | None = None
 ) -> None:
     """What one hands to somebody else: weights, configuration, model card."""
-    run, stored = session.run, session.run.config()
-    folder = run.generator
+    stored, folder = run.config(), run.generator
     folder.mkdir(exist_ok=True)
     state = f"{checkpoint.images} images, averaged weights"
     origin = {"run": run.name, "checkpoint": state}
     temporary = folder / ".model.safetensors"
-    save_tensors(temporary, session.state.ema.state_dict())
+    save_tensors(temporary, weights)
     temporary.replace(folder / "model.safetensors")
     files.write_json(folder / "config.json", {**stored, "origin": origin})
     files.write_text(folder / "README.md", _card(run, stored, checkpoint, reading))
