@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from morelike.version import __version__
 
-__all__ = ["__version__", "inspect", "load", "plan", "prepare", "train"]
+__all__ = ["__version__", "inspect", "load", "plan", "prepare", "profile", "train"]
 
 if TYPE_CHECKING:
-    from morelike.api import plan, train
+    from morelike.api import plan, profile, train
     from morelike.ingest import inspect, prepare
     from morelike.sampling import load
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("train", "plan"):
+    if name in ("train", "plan", "profile"):
         from morelike import api
 
         return getattr(api, name)

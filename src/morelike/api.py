@@ -24,6 +24,7 @@ from morelike.sampling import stored_config
 from morelike.settings import differing_keys, merge
 from morelike.training import loop
 from morelike.training.plan import Plan, make_plan
+from morelike.training.profile import Profile, make_profile
 from morelike.training.records import Reader
 from morelike.training.resume import begin, check_fits, resolve
 
@@ -96,6 +97,19 @@ def plan(
     """What `train` would do with the same arguments: sizes, memory, speed, time. Writes no run."""
     job = settle(source, recipe, run, progress, overrides)
     return make_plan(job.config, job.dataset, job.why)
+
+
+def profile(
+    source: str | os.PathLike[str] | None = None,
+    recipe: str | None = None,
+    *,
+    run: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    **overrides: Any,
+) -> Profile:
+    """Where the time goes when `train` is called with the same arguments. Writes no run."""
+    job = settle(source, recipe, run, progress, overrides)
+    return make_profile(job.config, job.dataset)
 
 
 def settle(

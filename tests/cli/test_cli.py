@@ -19,6 +19,7 @@ from morelike import recipes
 from morelike.checkpoint import TENSORS
 from morelike.cli import app, console
 from morelike.runs import Run
+from morelike.training.step import PARTS
 from morelike.version import __version__
 
 
@@ -331,6 +332,21 @@ def test_a_dry_run_shows_the_plan_and_writes_no_run(
         assert "on D's gradient, in each 16th step" in table
         assert why.startswith("Chosen for 12 pictures of ")
         assert "after 400 pictures shown, as you asked" in why
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_profile_shows_where_the_time_goes(
+    command: Command, pictures_folder: Path, tiny_options: list[str], as_json: bool
+) -> None:
+    flags = ["--json"] if as_json else []
+    ended = command("train", pictures_folder, *tiny_options, "--profile", *flags)
+    assert ended.code == 0
+    if as_json:
+        assert set(json.loads(ended.out)["step"]) == set(PARTS)
+    else:
+        assert "images/s on cpu in fp32" in ended.out
+        assert all(f"%  {part}" in ended.out for part in PARTS)
+    assert list(Path.cwd().iterdir()) == []
 
 
 # What a person can get wrong ----------------------------------------------------------------------

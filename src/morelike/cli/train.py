@@ -76,6 +76,10 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan with a measured speed; train nothing.")
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Show where the time goes in half a minute; keep nothing."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a generator on a folder of pictures.
@@ -92,6 +96,7 @@ def train(
     from morelike.cli.progress import TrainingBar
     from morelike.distributed import world
     from morelike.training import loop
+    from morelike.training.profile import make_profile
 
     settings: dict[str, Any] = console.overrides(assignments or [])
     options = {
@@ -107,6 +112,12 @@ def train(
         with console.preparing() as progress:
             plan = api.plan(source, recipe, run=run, progress=progress, **settings)
         _print_plan(plan.as_dict(), as_json)
+        return
+
+    if profile:
+        with console.preparing() as progress:
+            job = api.settle(source, recipe, run, progress, settings)
+        _print_profile(make_profile(job.config, job.dataset).as_dict(), as_json)
         return
 
     with world() as here:
@@ -139,6 +150,24 @@ def train(
     else:
         console.tell(f"look at {target.samples}, then: morelike sample {target.path} --seeds 0-63")
         typer.echo(str(target.path))
+
+
+def _print_profile(found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        console.print_json(found)
+        return
+    typer.echo(
+        f"{found['images_per_second']:.0f} images/s on {found['device']} in {found['precision']}, "
+        f"watched for {console.duration(found['seconds'])}\n\nthe loop"
+    )
+    for part, share in found["loop"].items():
+        typer.echo(f"{share:7.1%}  {part}")
+    typer.echo("\na step")
+    for part, share in found["step"].items():
+        typer.echo(f"{share:7.1%}  {part}")
+    typer.echo("\nof a step, by torch's operators                        calls")
+    for one in found["operators"]:
+        typer.echo(f"{one['share']:7.1%}  {one['name'][:44]:<44} {one['calls']:6.0f}")
 
 
 def _print_plan(plan: dict[str, Any], as_json: bool) -> None:

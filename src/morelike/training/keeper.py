@@ -118,7 +118,8 @@ class Keeper:
         state, probe = session.state, self._probe
         if not probe.is_affordable(state.seconds, last=last):
             return None
-        reading, word = probe.read(state)
+        with session.clock("probes"):
+            reading, word = probe.read(state)
         self._words.append(word)
         meter.note("kid", reading.kid)
         meter.note("near_copies", reading.near / SAMPLES)

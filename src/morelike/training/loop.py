@@ -16,6 +16,7 @@ from morelike.errors import Interrupted
 from morelike.models import family
 from morelike.runs import Run
 from morelike.training import outputs
+from morelike.training.clock import Clock
 from morelike.training.failures import explained
 from morelike.training.feed import Feed
 from morelike.training.interruption import Interruption, interruptions
@@ -33,8 +34,10 @@ def train(
     dataset: Dataset,
     readers: Sequence[Reader] = (),
     world: World | None = None,
+    clock: Clock | None = None,
 ) -> None:
-    """Train in `run`, from its newest sound checkpoint on, until images or minutes are spent.
+    """Train in `run`, from its newest sound checkpoint on, until images or minutes are spent;
+    `clock` is told where the time goes.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, with the state saved.
@@ -49,7 +52,8 @@ def train(
         explained(run, config, dataset, device),
         ExitStack() as closing,
     ):
-        session = Session(run, config, dataset, State(config, device), world, [*readers])
+        state = State(config, device)
+        session = Session(run, config, dataset, state, world, [*readers], clock or Clock())
         keeper = Keeper(session)
         closing.callback(keeper.close)
         keeper.restore()
@@ -73,6 +77,7 @@ def train(
 def loop(session: Session, keeper: Keeper, interruption: Interruption) -> None:
     """Take steps until the budget is spent or somebody interrupts; show, log and save."""
     state, config, world = session.state, session.config, session.world
+    clock = session.clock
     feed, meter = Feed(session.dataset, config, state.device), Meter()
     began = time.perf_counter() - state.seconds
     if state.images == 0:
@@ -84,15 +89,18 @@ def loop(session: Session, keeper: Keeper, interruption: Interruption) -> None:
         state.seconds = time.perf_counter() - began
         meter.add(metrics, config.training.batch)
         over = world.any(session.is_spent or bool(interruption))
-        outputs.show(session)
+        with clock("grids and frames"):
+            outputs.show(session)
         if over or keeper.is_due():
-            keeper.save(meter, last=over)
+            with clock("checkpoints"):
+                keeper.save(meter, last=over)
             enough = not over and world.any(keeper.has_seen_enough)
             if enough:
                 session.say(f"stopping, as asked for: {', '.join(config.training.stop_when)}")
             over = over or enough
         if over or session.step % config.training.log_every == 0 or session.step == 1:
-            session.record(meter.take(state.images, session.step, state.seconds))
+            with clock("records"):
+                session.record(meter.take(state.images, session.step, state.seconds))
         if over:
             break
 
@@ -101,7 +109,9 @@ def steps(session: Session, feed: Feed) -> Iterator[dict[str, Tensor]]:
     """Train while there is budget; give each step's numbers."""
     chosen = family(session.config.family)
     while not session.is_spent:
-        yield step(session.state, chosen, session.config, feed, session.world)
+        with session.clock("steps"):
+            metrics = step(session.state, chosen, session.config, feed, session.world)
+        yield metrics
 
 
 def _nothing_left(session: Session) -> str:

@@ -11,6 +11,7 @@ from morelike.config import Config
 from morelike.data import Dataset
 from morelike.distributed import World
 from morelike.runs import Run
+from morelike.training.clock import Clock
 from morelike.training.records import Reader, Record
 from morelike.training.state import State
 
@@ -25,6 +26,7 @@ class Session:
     state: State
     world: World
     readers: list[Reader] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
 
     @property
     def step(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.profiler import record_function
 
 from morelike.augment import EVERY, moved, read
 from morelike.config import Config, MethodConfig
@@ -22,6 +23,9 @@ from morelike.ramps import ramp, rate
 from morelike.rng import StepDraws
 from morelike.training.feed import Feed
 from morelike.training.state import State
+
+PARTS = ("update of D", "update of G", "average of G")
+"""What a profiler is told of a step."""
 
 
 class NotFinite(ArithmeticError):
@@ -51,17 +55,20 @@ def step(
         shown = (before + turn) * config.training.batch
         keeps = config.training.same_fakes and turn == turns - 1
         update = _Update("discriminator", f"discriminator.{turn}", shown, {} if keeps else None)
-        metrics |= _take(update, state, family, config, feed, world)
+        with record_function(PARTS[0]):
+            metrics |= _take(update, state, family, config, feed, world)
     if config.training.same_fakes:
         update = update._replace(player="generator")
     else:
         update = _Update("generator", "generator.0", update.shown)
-    metrics |= _take(update, state, family, config, feed, world)
+    with record_function(PARTS[1]):
+        metrics |= _take(update, state, family, config, feed, world)
     if state.control is not None:
         metrics["augment_probability"] = torch.tensor(state.control.probability)
         _move_augmentation(state, config)
     state.images += config.training.batch
-    update_average(state.ema, state.networks.generator, average_decay(config, state.images))
+    with record_function(PARTS[2]):
+        update_average(state.ema, state.networks.generator, average_decay(config, state.images))
     return metrics
 
 
