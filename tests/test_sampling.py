@@ -16,7 +16,10 @@ from morelike.errors import UserError
 from morelike.pictures import to_uint8
 from morelike.rng import rng
 from morelike.runs import Run
-from morelike.sampling import CHUNK, TrainedGenerator, Wish, load, write_samples
+from morelike.samples import write_samples
+from morelike.sampling import CHUNKS, TrainedGenerator, Wish, load
+
+CHUNK = CHUNKS["cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,7 @@ def mapped(**sections: Any) -> TrainedGenerator:
             if name.endswith(("bias", "strength")):
                 parameter.add_(0.3 * torch.randn_like(parameter))
         network.mean.value.add_(0.1 * torch.randn_like(network.mean.value))
-    return TrainedGenerator(config, network.eval(), torch.device("cpu"), "x", "y")
+    return TrainedGenerator(config, network.eval(), torch.device("cpu"), "fp32", "x", "y")
 
 
 def test_truncation_in_w_goes_from_every_picture_to_the_mean_picture() -> None:
@@ -307,7 +310,7 @@ def test_gray_and_transparent_pictures_are_made(channels: int) -> None:
     values = {"data": {"resolution": 16, "channels": channels}, "generator": {"width": 2}}
     config = configure(values)
     network = family("dcgan").build(config).generator.eval()
-    made = TrainedGenerator(config, network, torch.device("cpu"), "x", "y")
+    made = TrainedGenerator(config, network, torch.device("cpu"), "fp32", "x", "y")
     assert made.sample([1, 2]).shape == (2, 16, 16, channels)
     assert made.sample([1], as_pil=True)[0].mode == {1: "L", 4: "RGBA"}[channels]
 

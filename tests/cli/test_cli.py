@@ -349,6 +349,33 @@ def test_a_profile_shows_where_the_time_goes(
     assert list(Path.cwd().iterdir()) == []
 
 
+def test_samples_in_shards(
+    command: Command, pictures_folder: Path, tiny_options: list[str], tmp_path: Path
+) -> None:
+    run = command("train", pictures_folder, *tiny_options, "--run", tmp_path / "run").out.strip()
+    asked = (
+        "sample",
+        run,
+        "--seeds",
+        "0-24",
+        "--shards",
+        "10",
+        "--form",
+        "npy",
+        "--out",
+        tmp_path / "s",
+    )
+    ended = command(*asked, "--json")
+    assert ended.code == 0
+    assert [Path(path).name for path in json.loads(ended.out)["files"]] == [
+        f"{number:05d}.npy" for number in range(3)
+    ]
+    assert "25 pictures in 3 files" in command(*asked).out
+    assert command(*asked, "--safe").code == 2
+    assert command(*asked[:-2], "--form", "zip").code == 2
+    assert command(*asked, "--precision", "fp64").code == 2
+
+
 # What a person can get wrong ----------------------------------------------------------------------
 
 

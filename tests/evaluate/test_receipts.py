@@ -19,7 +19,8 @@ from morelike.evaluate import reopened
 from morelike.evaluate.receipts import Receipt, checking, detector, receipts, train_keys
 from morelike.evaluate.reopened import dataset_of
 from morelike.runs import Run
-from morelike.sampling import Wish, load, write_samples
+from morelike.samples import write_samples
+from morelike.sampling import Wish, load
 
 
 @pytest.fixture

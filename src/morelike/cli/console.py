@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from morelike.errors import UserError
 
@@ -59,9 +59,9 @@ def amounts(
 
 
 @contextmanager
-def preparing() -> Iterator[Any]:
-    """A progress bar for the preparation of pictures; it shows only if there is something to do."""
-    columns = (TextColumn("preparing pictures"), BarColumn(), MofNCompleteColumn())
+def counting(what: str) -> Iterator[Any]:
+    """A progress bar, told (done, in all); it shows only if there is something to do."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # Away from a terminal there would be nothing to see of it but an empty line.
     hidden = not stderr.is_terminal
     with Progress(*columns, console=stderr, transient=True, disable=hidden) as bar:
@@ -73,6 +73,11 @@ def preparing() -> Iterator[Any]:
             bar.update(task, completed=done)
 
         yield report
+
+
+def preparing() -> AbstractContextManager[Any]:
+    """The progress bar for the preparation of pictures."""
+    return counting("preparing pictures")
 
 
 def list_rejected(rejected: Sequence[dict[str, str]]) -> None:

@@ -13,7 +13,8 @@ from morelike.seeds import parse_seeds
 
 if TYPE_CHECKING:
     from morelike.evaluate.receipts import Receipt
-    from morelike.sampling import Check
+    from morelike.samples import Check
+    from morelike.sampling import TrainedGenerator, Wish
 
 EXAMPLES = """Examples:
 
@@ -24,6 +25,8 @@ EXAMPLES = """Examples:
   morelike sample runs/00001-roses-dcgan/generator --seeds 0-7 --truncation 1.5
 
   morelike sample runs/00001-roses-dcgan --seeds 0-63 --safe
+
+  morelike sample runs/00001-roses-dcgan --seeds 0-999999 --shards 10000 --precision auto
 
   morelike sample runs/00002-conditional --label smiling=0.7 --label not_smiling=0.3
 """
@@ -79,14 +82,27 @@ def sample(
             show_default="where they were",
         ),
     ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PICTURES", help="Write files of so many each, for thousands and more."
+        ),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--form", help="Of shards: tar (of PNG), or npy, faster to write.")
+    ] = "tar",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    precision: Annotated[
+        str,
+        typer.Option(help="fp32, bf16 (faster where the hardware has it), or auto: the faster."),
+    ] = "fp32",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Make pictures with a trained generator: the same seed, the same picture."""
-    from morelike import sampling
+    from morelike import samples, sampling
 
     chosen = parse_seeds(seeds)
-    generator = sampling.load(path, checkpoint, raw=raw, device=device)
+    generator = sampling.load(path, checkpoint, raw=raw, device=device, precision=precision)
     for notice in generator.notices:
         console.tell(notice)
     wish = sampling.Wish(
@@ -94,11 +110,18 @@ def sample(
         console.amounts(label or [], "--label", "smiling, or smiling=0.7", default="1"),
         console.amounts(attribute or [], "--attribute", "happiness=0.7"),
     )
+    if shards is not None:
+        if safe or with_receipts or grid is not None:
+            raise UserError(
+                "shards have no grid and no receipts; leave out --shards, or the others."
+            )
+        _write_shards(generator, chosen, out or path / "shards", shards, form, wish, as_json)
+        return
     issued: dict[int, Receipt] = {}
     check = _check(path, data, safe, issued) if safe or with_receipts else None
     if data is not None and check is None:
         raise UserError("--data is for --safe and --receipts; give one of them, or leave it out.")
-    folder = sampling.write_samples(generator, chosen, out or path / "pictures", grid, wish, check)
+    folder = samples.write_samples(generator, chosen, out or path / "pictures", grid, wish, check)
     left_out = {seed: issued[seed] for seed in chosen if safe and issued[seed].near_copy}
     written = [seed for seed in chosen if seed not in left_out]
     grid = grid if written else None
@@ -122,6 +145,27 @@ def sample(
     if not as_json:
         count = f"{len(written)} pictures in {folder}"
         typer.echo(count + (f", grid in {grid}" if grid else ""))
+
+
+def _write_shards(
+    generator: TrainedGenerator,
+    seeds: list[int],
+    folder: Path,
+    size: int,
+    form: str,
+    wish: Wish,
+    as_json: bool,
+) -> None:
+    from morelike import samples
+
+    if size < 1 or form not in samples.FORMS:
+        raise UserError("--shards takes a number from 1 on, and --form tar or npy.")
+    with console.counting("making pictures") as progress:
+        paths = samples.write_shards(generator, seeds, folder, size, form, wish, progress)
+    if as_json:
+        console.print_json({"out": str(folder), "files": [str(path) for path in paths]})
+    else:
+        typer.echo(f"{len(seeds):,} pictures in {len(paths)} files in {folder}")
 
 
 def _check(path: Path, data: str | None, safe: bool, issued: dict[int, Receipt]) -> Check:

@@ -11,7 +11,7 @@ import numpy as np
 
 from morelike.data import Dataset
 from morelike.diagnostics.copies import Copies, Judged
-from morelike.sampling import Check
+from morelike.samples import Check
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def receipts(judged: Judged, keys: Sequence[str]) -> list[Receipt]:
 def checking(
     copies: Copies, keys: Sequence[str], safe: bool, issued: Callable[[int, Receipt], None]
 ) -> Check:
-    """What to give to `sampling.write_samples` so that every picture carries its receipt.
+    """What to give to `samples.write_samples` so that every picture carries its receipt.
 
     Args:
         copies: fitted to the training pictures.
