@@ -55,7 +55,7 @@ def choose(at: Situation) -> Choice:
         settings["augment"] = {"policy": []}
         said.append("there is no augmentation, since so many are not learnt by heart")
     else:
-        said.append("colours and places change at random, so that D cannot learn them by heart")
+        said.append("places change at random, so that D cannot learn them by heart")
     images = at.images or max(LENGTH[recipe], TIMES_SEEN * at.pictures)
     if at.minutes is None:
         settings["training"] = {"images": images}
