@@ -182,7 +182,7 @@ def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
         f"{plan['generator_gflop']:.3f} GFLOP a picture\n"
         f"discriminator  {plan['discriminator_parameters']:,} parameters, "
         f"{plan['discriminator_gflop']:.3f} GFLOP a picture\n"
-        f"memory         about {plan['memory_mib']:.0f} MiB for networks, activations, pictures\n"
+        f"memory         about {plan['memory_mib']:,.0f} MiB at its peak\n"
         f"speed          {plan['images_per_second']:.0f} images/s on {plan['device']} in "
         f"{plan['precision']}, measured over a few steps\n"
         f"length         {plan['images']:,} images, about {console.duration(plan['seconds'])}"

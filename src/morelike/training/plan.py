@@ -16,11 +16,14 @@ from morelike.distributed import World
 from morelike.models import family
 from morelike.rng import StepDraws
 from morelike.training.feed import Feed
+from morelike.training.memory import peak
 from morelike.training.resume import resolve
 from morelike.training.state import State
 from morelike.training.step import step
 
 WARM_UP, MEASURED = 2, 3
+AROUND_MIB = 150
+"""What plots, TensorBoard, video and probes take besides, as measured on Linux."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Plan:
     """Of one forward pass for one picture; a multiplication and an addition count as two."""
     discriminator_gflop: float
     memory_mib: float
-    """Estimate for weights, gradients, optimizer, average, activations and resident pictures."""
+    """At the peak: measured over the same steps, and what a checkpoint and the plots add. Of a GPU,
+    what its tensors take; else all that the process does, Python and torch included."""
     images_per_second: float
     """Measured over a few steps."""
     images: int
@@ -69,25 +73,17 @@ def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None
     usual = config.training.model_copy(update={"discriminator_burst": 0})
     config = config.model_copy(update={"training": usual})
     chosen, training = family(config.family), config.training
-    state = State(config, device)
-    feed = Feed(dataset, config, device)
+    with peak(device) as memory:
+        state = State(config, device)
+        feed = Feed(dataset, config, device)
+        speed = _speed(state, config, feed)
+    most = memory.mib
+    if device.type != "cuda":
+        copied = sum(t.numel() * t.element_size() for t in state.tensors().values())
+        most += copied / 2**20 + AROUND_MIB
     one = StepDraws(0, 0, "plan", 1, 0, 1, device, state.dtype)
     inputs = chosen.inputs(config, one)
     picture = feed.batch(0, one)
-    saved = _SavedBytes()
-    with saved:
-        step(state, chosen, config, feed, World())
-    for _ in range(WARM_UP - 1):
-        step(state, chosen, config, feed, World())
-    _wait(device)
-    began = time.perf_counter()
-    for _ in range(MEASURED):
-        step(state, chosen, config, feed, World())
-    _wait(device)
-    speed = MEASURED * training.batch / (time.perf_counter() - began)
-    fixed = sum(t.numel() * t.element_size() for t in state.tensors().values())
-    fixed += sum(p.numel() * p.element_size() for n in state.networks for p in n.parameters())
-    pictures = dataset.images[0].nbytes * len(dataset.train)
     by_time = training.minutes * 60 * speed if training.minutes else float("inf")
     images = int(min(training.images, by_time))
     return Plan(
@@ -102,13 +98,26 @@ def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None
         discriminator_parameters=_count(state.networks.discriminator),
         generator_gflop=_gflop(state.networks.generator, *inputs),
         discriminator_gflop=_gflop(state.networks.discriminator, picture),
-        memory_mib=round((fixed + saved.peak + pictures) / 2**20, 1),
+        memory_mib=round(most, 1),
         images_per_second=round(speed, 1),
         images=images,
         seconds=round(images / speed, 1),
         penalties=_penalties(config.penalty),
         why=why,
     )
+
+
+def _speed(state: State, config: Config[Any, Any], feed: Feed) -> float:
+    """Pictures a second, over a few steps."""
+    chosen, device = family(config.family), state.device
+    for _ in range(WARM_UP):
+        step(state, chosen, config, feed, World())
+    _wait(device)
+    began = time.perf_counter()
+    for _ in range(MEASURED):
+        step(state, chosen, config, feed, World())
+    _wait(device)
+    return MEASURED * config.training.batch / (time.perf_counter() - began)
 
 
 def _penalties(settings: PenaltyConfig) -> dict[str, float]:
@@ -125,7 +134,8 @@ def _count(network: nn.Module) -> int:
 @torch.no_grad()
 def _gflop(network: nn.Module, *inputs: torch.Tensor) -> float:
     counter = FlopCounterMode(display=False)
-    network.eval()
+    # It asks whatever needs a gradient for the function that made it, also where none is kept.
+    network.requires_grad_(False).eval()
     with counter:
         network(*inputs)
     network.train()
@@ -135,45 +145,3 @@ def _gflop(network: nn.Module, *inputs: torch.Tensor) -> float:
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-class _SavedBytes(torch.autograd.graph.saved_tensors_hooks):
-    """Measures the largest amount that autograd keeps for the backward passes at any moment."""
-
-    def __init__(self) -> None:
-        self.peak = 0
-        self._held: dict[int, tuple[int, int]] = {}
-        self._now = 0
-        super().__init__(self._pack, self._unpack)
-
-    def _pack(self, tensor: torch.Tensor) -> tuple[torch.Tensor, _Ticket]:
-        storage = tensor.untyped_storage()
-        return tensor, _Ticket(self, storage.data_ptr(), storage.nbytes())
-
-    def _unpack(self, packed: tuple[torch.Tensor, _Ticket]) -> torch.Tensor:
-        return packed[0]
-
-    def take(self, address: int, size: int) -> None:
-        held, _ = self._held.get(address, (0, size))
-        self._held[address] = (held + 1, size)
-        if not held:
-            self._now += size
-            self.peak = max(self.peak, self._now)
-
-    def give(self, address: int) -> None:
-        held, size = self._held.pop(address)
-        if held > 1:
-            self._held[address] = (held - 1, size)
-        else:
-            self._now -= size
-
-
-class _Ticket:
-    """Counts a saved tensor for as long as autograd holds it; shared storage counts once."""
-
-    def __init__(self, meter: _SavedBytes, address: int, size: int) -> None:
-        self._meter, self._address = meter, address
-        meter.take(address, size)
-
-    def __del__(self) -> None:
-        self._meter.give(self._address)
