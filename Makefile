@@ -5,14 +5,15 @@ STAMP := .venv/.installed
 DEMO ?= demo
 RECIPE ?= roses-dcgan
 
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check bench quality clean
 
 help:
 	@echo "make setup   .venv with everything installed (quick when nothing changed)"
 	@echo "make demo    draw bicycles, train on them for six minutes, show where to look"
 	@echo "make test    all tests"
 	@echo "make check   ruff, pyright, import-linter"
-	@echo "make bench   what a recipe gives in ten minutes: DATA=folder WEIGHTS=file [RECIPE=name]"
+	@echo "make bench   how fast training and sampling are beside plain PyTorch, on this machine"
+	@echo "make quality what a recipe gives in ten minutes: DATA=folder WEIGHTS=file [RECIPE=name]"
 
 setup: $(STAMP)
 
@@ -43,6 +44,10 @@ check: setup
 	$(BIN)/lint-imports
 
 bench: setup
+	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/sampling_speed.py
+
+quality: setup
 	$(BIN)/python benchmarks/ten_minutes.py "$(DATA)" --recipe "$(RECIPE)" --weights "$(WEIGHTS)"
 
 clean:

@@ -1,0 +1,150 @@
+"""What speed benchmarks share: sides measured in turn, what the machine can do, what is printed.
+
+A figure of one side means little on a machine where other things run, so sides take turns (A B A B)
+and a ratio is that of two neighbours; the median over blocks is reported with the least and the
+greatest. An A/A row, the same work against itself, shows what such a ratio is worth. Peaks are
+measured between the blocks, so that a share of the peak is one of this machine at that time.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from morelike import files
+
+Side = Callable[[], float]
+"""Does a block of work, and gives its speed."""
+
+
+class Ratio(NamedTuple):
+    """How many times as fast one side is as the other."""
+
+    median: float
+    least: float
+    most: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f}x ({self.least:.2f} to {self.most:.2f})"
+
+
+class Measured(NamedTuple):
+    """Speeds of every side and every peak, a number a block."""
+
+    sides: dict[str, list[float]]
+    peaks: dict[str, list[float]]
+
+    def ratio(self, side: str, to: str) -> Ratio:
+        """Of one side to its neighbour in time."""
+        pairs = zip(self.sides[side], self.sides[to], strict=True)
+        ratios = [one / other for one, other in pairs]
+        return Ratio(statistics.median(ratios), min(ratios), max(ratios))
+
+    def speed(self, side: str) -> float:
+        """The median."""
+        return statistics.median(self.sides[side])
+
+    def peak(self, name: str) -> float:
+        """The median."""
+        return statistics.median(self.peaks[name])
+
+
+def interleave(
+    sides: Mapping[str, Side], blocks: int = 10, peaks: Mapping[str, Side] | None = None
+) -> Measured:
+    """Let the sides take turns, each of them `blocks` times, after a first turn that is thrown
+    away. `peaks` are measured in each block too.
+    """
+    everything = {**sides, **(peaks or {})}
+    found: dict[str, list[float]] = {name: [] for name in everything}
+    for block in range(blocks + 1):
+        for name, side in everything.items():
+            speed = side()
+            if block:
+                found[name].append(speed)
+    split = ({n: found[n] for n in names} for names in (sides, peaks or {}))
+    return Measured(*split)
+
+
+def rate(work: Callable[[], Any], amount: float, seconds: float = 0.5) -> float:
+    """How much is done in a second: `work` does `amount`, and is repeated for some time."""
+    done, began = 0, time.perf_counter()
+    while done == 0 or time.perf_counter() - began < seconds:
+        work()
+        done += 1
+    return done * amount / (time.perf_counter() - began)
+
+
+@torch.no_grad()
+def cpu_peaks() -> dict[str, Side]:
+    """GFLOP/s of products of matrices and of a convolution, GB/s of a copy, in best conditions."""
+    side = 1024
+    a, b = (torch.randn(side, side) for _ in range(2))
+    x = torch.randn(64, 128, 32, 32).to(memory_format=torch.channels_last)
+    w = torch.randn(256, 128, 3, 3).to(memory_format=torch.channels_last)
+    half = [t.bfloat16() for t in (a, b, x, w)]
+    source, target = torch.randn(2**24), torch.empty(2**24)
+    product, convolution = 2 * side**3 / 1e9, 2 * 64 * 256 * 128 * 9 * 32 * 32 / 1e9
+
+    def quietly(work: Callable[[], Any], amount: float) -> Side:
+        @torch.no_grad()
+        def run() -> float:
+            return rate(work, amount)
+
+        return run
+
+    return {
+        "matrix product, fp32, GFLOP/s": quietly(lambda: a @ b, product),
+        "matrix product, bf16, GFLOP/s": quietly(lambda: half[0] @ half[1], product),
+        "convolution, fp32, GFLOP/s": quietly(lambda: F.conv2d(x, w, padding=1), convolution),
+        "convolution, bf16, GFLOP/s": quietly(
+            lambda: F.conv2d(half[2], half[3], padding=1), convolution
+        ),
+        "copy, GB/s": quietly(lambda: target.copy_(source), 2 * 4 * 2**24 / 1e9),
+    }
+
+
+def machine() -> str:
+    """The machine in one line."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return (
+        f"{model}, {torch.get_num_threads()} threads{gpu}; torch {torch.__version__}, Python "
+        f"{platform.python_version()}; {time.strftime('%Y-%m-%d')}"
+    )
+
+
+def report(
+    name: str,
+    measured: Measured,
+    ratios: Mapping[str, Ratio],
+    more: Mapping[str, str] | None = None,
+) -> None:
+    """Print a table, and keep the ratios under `name` in results/ beside this file."""
+    print(f"\n## {name}\n\n{machine()}\n")
+    print("| | median | least | most |\n| --- | --- | --- | --- |")
+    for which, values in {**measured.sides, **measured.peaks}.items():
+        print(
+            f"| {which} | {statistics.median(values):.4g} | {min(values):.4g} | {max(values):.4g} |"
+        )
+    print()
+    for which, ratio in ratios.items():
+        print(f"- {which}: **{ratio}**")
+    for what, text in (more or {}).items():
+        print(f"- {what}: {text}")
+    folder = Path(__file__).parent / "results"
+    folder.mkdir(exist_ok=True)
+    kept = {which: ratio._asdict() for which, ratio in ratios.items()}
+    files.write_json(folder / f"{name}.json", {"machine": machine(), "ratios": kept})

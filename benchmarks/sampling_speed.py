@@ -1,0 +1,95 @@
+"""Samples a second of DCGAN-64 on a CPU, from seeds to uint8: morelike beside plain PyTorch.
+
+    python benchmarks/sampling_speed.py            # ten blocks, two minutes
+
+Plain is the tutorial's generator in fp32 and NCHW, in batches of 64, without gradients, and its
+pictures turned into uint8. Of morelike each picture comes from a seed of its own, in whatever
+company, which costs something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+
+import numpy as np
+import torch
+
+from interleaved import Side, cpu_peaks, interleave, report
+from morelike.models import configure, family
+from morelike.sampling import TrainedGenerator
+from tutorial import generator
+
+BATCH, WIDTH, LATENT, PICTURES = 64, 64, 100, 512
+CPU = torch.device("cpu")
+
+
+def ours(precision: str) -> TrainedGenerator:
+    """An untrained generator of morelike, which takes as long as a trained one."""
+    config = configure(
+        {
+            "data": {"resolution": 64, "channels": 3, "mirror": False},
+            "generator": {"width": WIDTH, "latent": LATENT},
+        }
+    )
+    network = family("dcgan").build(config).generator
+    network.to(memory_format=torch.channels_last)
+    network.eval().requires_grad_(False)
+    return TrainedGenerator(config, network, CPU, precision, "benchmark", "0 images")
+
+
+def sampling(made: TrainedGenerator) -> Side:
+    """Pictures a second, never of the same seeds twice."""
+    starts = itertools.count(0, PICTURES)
+
+    def run() -> float:
+        start, began = next(starts), time.perf_counter()
+        for _ in made.chunks(range(start, start + PICTURES)):
+            pass
+        return PICTURES / (time.perf_counter() - began)
+
+    return run
+
+
+def plain() -> Side:
+    """The tutorial's."""
+    network = generator(WIDTH, LATENT).eval()
+
+    @torch.no_grad()
+    def run() -> float:
+        began = time.perf_counter()
+        for _ in range(PICTURES // BATCH):
+            made = network(torch.randn(BATCH, LATENT, 1, 1))
+            pixels = ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+            np.ascontiguousarray(pixels.permute(0, 2, 3, 1).numpy())
+        return PICTURES / (time.perf_counter() - began)
+
+    return run
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--blocks", type=int, default=10)
+    options = parser.parse_args()
+    sides = {
+        "plain, images/s": plain(),
+        "morelike in bf16, images/s": sampling(ours("bf16")),
+        "morelike in bf16 again, images/s": sampling(ours("bf16")),
+        "morelike in fp32, images/s": sampling(ours("fp32")),
+    }
+    measured = interleave(sides, options.blocks, cpu_peaks())
+    report(
+        "sampling_speed",
+        measured,
+        {
+            "bf16 to plain": measured.ratio("morelike in bf16, images/s", "plain, images/s"),
+            "fp32 to plain": measured.ratio("morelike in fp32, images/s", "plain, images/s"),
+            "A/A": measured.ratio("morelike in bf16 again, images/s", "morelike in bf16, images/s"),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
