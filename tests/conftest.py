@@ -107,7 +107,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, pictures_folder: Path)
     from morelike.api import train
 
     folder = tmp_path_factory.mktemp("trained") / "runs"
-    run = train(pictures_folder, out=folder, **copy.deepcopy(TINY))
+    run = train(pictures_folder, out=folder, family="dcgan", **copy.deepcopy(TINY))
     return train(run=run.path, images=32)
 
 

@@ -14,7 +14,7 @@ import morelike
 from morelike.checkpoint import TENSORS
 from morelike.errors import UserError
 from morelike.pictures import to_uint8
-from morelike.rng import rng
+from morelike.rng import quick_rng
 from morelike.runs import Run
 from morelike.samples import write_samples
 from morelike.sampling import CHUNKS, TrainedGenerator, Wish, load
@@ -120,7 +120,9 @@ def test_noise_is_not_truncated() -> None:
     assert len({picture.tobytes() for picture in generator.sample(range(6), truncation=0)}) == 6
     mean = generator.sample([5], truncation=0)
     network: Any = generator.network
-    noise = torch.from_numpy(rng(5, "noise").standard_normal((1, 256 + 2 * (64 + 16)))).float()
+    noise = torch.from_numpy(
+        quick_rng(5, "noise").standard_normal((1, 256 + 2 * (64 + 16)))
+    ).float()
     with torch.no_grad():
         expected = network.synthesis(network.mean.value[None], noise)
     assert np.abs(mean.astype(int) - to_uint8(expected)).max() <= 1
