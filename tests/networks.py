@@ -7,11 +7,24 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from morelike import models
 from morelike.config import ConditionConfig
 from morelike.models import configure
 from morelike.models.discriminator import Discriminator
 
 UNCONDITIONAL = ConditionConfig()
+
+
+def narrow(name: str) -> dict[str, dict[str, int]]:
+    """Both sections of a family, with the narrowest networks that are worth testing."""
+    chosen = models.family(name)
+    return {
+        player: {"width": 2} if "width" in section.model_fields else {}
+        for player, section in (
+            ("generator", chosen.GeneratorConfig),
+            ("discriminator", chosen.DiscriminatorConfig),
+        )
+    }
 
 
 def discriminator(family: ModuleType, shape: tuple[int, int, int], settings: Any) -> Discriminator:

@@ -156,8 +156,9 @@ def _chosen(
     """A new run for which nobody named a recipe, nor a family."""
     asked = given.get("data", {})
     # What is wrong is said before the pictures are made ready. The networks are not known yet.
-    early = resolve(configure({**given, "generator": {}, "discriminator": {}}, "settings"))
-    settings = early[0].data
+    no_networks = {**given, "generator": {}, "discriminator": {}}
+    early, device = resolve(configure(no_networks, "settings"))
+    settings = early.data
     source = _named(source)
     if not is_prepared(Path(source)) and not {"resolution", "width", "patches"} & set(asked):
         side = usual_side(open_source(source, settings), settings)
@@ -165,13 +166,13 @@ def _chosen(
     dataset = _pictures(source, settings, asked, progress)
     height, width = dataset.settings.size
     images = given.get("training", {}).get("images")
-    minutes = early[0].training.minutes
-    situation = Situation(len(dataset.train), height, width, early[1].type, minutes, images)
+    minutes = early.training.minutes
+    situation = Situation(len(dataset.train), height, width, device.type, minutes, images)
     choice = choose(situation)
     found = recipes.find(choice.recipe)
     data = {**asked, **dataset.settings.model_dump(include={"resolution", "width"})}
     usual = merge(found.values(), choice.settings, {"data": data})
-    wanted = configure(merge(usual, given, {"data": data}), "settings")
+    wanted = configure(merge(usual, given), "settings")
     config = _settled(resolve(wanted)[0], dataset)
     why = choice.why
     if asked_for := _chosen_otherwise(configure(usual), wanted):

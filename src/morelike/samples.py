@@ -6,6 +6,7 @@ import io
 import itertools
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -128,12 +129,12 @@ def write_shards(
         for number, start in enumerate(range(0, len(seeds), size)):
             part = seeds[start : start + size]
             path = folder / f"{number:05d}.{form}"
-            if not path.exists():
+            if path.exists():
+                progress(start + len(part), len(seeds))
+            else:
+                made = _counted(generator.chunks(part, wish), start, len(seeds), progress)
                 write = _tar if form == "tar" else _array
-                made = generator.chunks(part, wish)
-                report = _counted(made, lambda n, at=start: progress(at + n, len(seeds)))
-                files.write_atomically(path, lambda file, w=write, r=report, p=part: w(file, r, p))
-            progress(start + len(part), len(seeds))
+                files.write_atomically(path, partial(write, chunks=made, seeds=part))
             paths.append(path)
     except OSError as error:
         raise cannot_write(folder, error) from error
@@ -154,12 +155,13 @@ def _claim(folder: Path, made_with: dict[str, object]) -> None:
         )
 
 
-def _counted(chunks: Iterator[np.ndarray], report: Callable[[int], None]) -> Iterator[np.ndarray]:
-    done = 0
+def _counted(
+    chunks: Iterator[np.ndarray], done: int, total: int, progress: Callable[[int, int], None]
+) -> Iterator[np.ndarray]:
     for chunk in chunks:
         yield chunk
         done += len(chunk)
-        report(done)
+        progress(done, total)
 
 
 def _tar(file: BinaryIO, chunks: Iterator[np.ndarray], seeds: Sequence[int]) -> None:

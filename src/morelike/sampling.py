@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
@@ -217,16 +217,16 @@ def load(
     if precision not in ("auto", "fp32", "bf16"):
         raise UserError(f"'{precision}' is no precision; use auto, fp32 or bf16.")
     target = pick_device(device)
-    loaded = partial(TrainedGenerator, device=target, precision=pick_precision(precision, target))
+    computing = pick_precision(precision, target)
     if is_run(path):
-        return _from_run(path, str(checkpoint), raw, target, loaded)
+        return replace(_from_run(path, str(checkpoint), raw, target), precision=computing)
     if (path / "model.safetensors").is_file():
         if raw or checkpoint not in ("best", "latest"):
             raise UserError(
                 f"{path} is a shared generator with one set of weights; "
                 "--checkpoint and --raw need the whole run folder."
             )
-        return _from_shared(path, target, loaded)
+        return replace(_from_shared(path, target), precision=computing)
     raise UserError(f"{path} is neither a run folder nor a generator folder.")
 
 
@@ -242,25 +242,17 @@ def stored_config(values: dict[str, Any], where: str) -> Config[Any, Any]:
     return config
 
 
-def _from_run(
-    path: Path,
-    which: str,
-    raw: bool,
-    device: torch.device,
-    loaded: Callable[..., TrainedGenerator],
-) -> TrainedGenerator:
+def _from_run(path: Path, which: str, raw: bool, device: torch.device) -> TrainedGenerator:
     run = open_run(path)
     config = stored_config(run.config(), str(path / "config.json"))
     checkpoint, notices = run.checkpoints.find(which)
     weights = checkpoint.tensors("generator." if raw else "ema.", str(device))
     network = _build(config, weights, device, str(checkpoint.path))
     stamp = f"{checkpoint.images} images, {'raw' if raw else 'averaged'} weights"
-    return loaded(config, network, name=run.name, checkpoint=stamp, notices=tuple(notices))
+    return TrainedGenerator(config, network, device, "fp32", run.name, stamp, tuple(notices))
 
 
-def _from_shared(
-    path: Path, device: torch.device, loaded: Callable[..., TrainedGenerator]
-) -> TrainedGenerator:
+def _from_shared(path: Path, device: torch.device) -> TrainedGenerator:
     try:
         values = files.read_json(path / "config.json")
         weights = read_tensors(path / "model.safetensors", device=str(device))
@@ -273,7 +265,7 @@ def _from_shared(
     config = stored_config(values, str(path / "config.json"))
     network = _build(config, weights, device, str(path))
     name, stamp = str(origin.get("run", path.name)), str(origin.get("checkpoint", "unknown"))
-    return loaded(config, network, name=name, checkpoint=stamp)
+    return TrainedGenerator(config, network, device, "fp32", name, stamp)
 
 
 def _build(

@@ -30,6 +30,7 @@ from morelike.rng import StepDraws
 from morelike.settings import merge
 from morelike.training.state import State
 from morelike.training.step import update_average
+from networks import narrow
 
 CPU = torch.device("cpu")
 COUNT = 4
@@ -63,20 +64,12 @@ first step has moved them.
 
 def small(name: str, **sections: Any) -> Config[Any, Any]:
     """A configuration of the family with narrow networks, 16x16 unless asked otherwise."""
-    chosen = family(name)
-    narrow = {
-        player: {"width": 2} if "width" in section.model_fields else {}
-        for player, section in (
-            ("generator", chosen.GeneratorConfig),
-            ("discriminator", chosen.DiscriminatorConfig),
-        )
-    }
     base = {
         "family": name,
         "data": {"resolution": 16, "channels": 3, "mirror": False},
         "training": {"batch": COUNT, "device": "cpu", "precision": "fp32"},
     }
-    return configure(merge(base, narrow, ALWAYS.get(name, {}), sections))
+    return configure(merge(base, narrow(name), ALWAYS.get(name, {}), sections))
 
 
 def seeded(config: Config[Any, Any], seed: int = 0) -> Config[Any, Any]:

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import morelike
-from morelike.models import families, family
+from morelike.models import families
 from morelike.training.memory import peak
+from networks import narrow
 
 CPU = torch.device("cpu")
 
@@ -20,17 +21,9 @@ CPU = torch.device("cpu")
 def test_every_family_can_be_planned(
     name: str, tmp_path: Path, write_pictures: Callable[..., Path]
 ) -> None:
-    chosen = family(name)
-    narrow = {
-        player: {"width": 2} if "width" in section.model_fields else {}
-        for player, section in (
-            ("generator", chosen.GeneratorConfig),
-            ("discriminator", chosen.DiscriminatorConfig),
-        )
-    }
     source = write_pictures(tmp_path / "photos", 12)
     data, training = {"resolution": 16}, {"batch": 4, "device": "cpu", "images": 400}
-    plan = morelike.plan(source, family=name, data=data, training=training, **narrow)
+    plan = morelike.plan(source, family=name, data=data, training=training, **narrow(name))
     assert min(plan.generator_parameters, plan.discriminator_parameters) > 0
     assert plan.memory_mib > 150
     assert plan.seconds == pytest.approx(400 / plan.images_per_second, rel=0.01, abs=0.1)

@@ -17,6 +17,7 @@ from morelike.settings import merge
 from morelike.training.feed import Feed
 from morelike.training.state import State
 from morelike.training.step import step
+from networks import narrow
 
 CPU = torch.device("cpu")
 PICTURES: Any = SimpleNamespace(
@@ -29,20 +30,13 @@ PLAYING = [name for name in families() if name != "regressor"]
 def trained(name: str, steps: int = 3, **sections: Any) -> State:
     """A state in float64, after some steps with the same fakes in both turns."""
     chosen = family(name)
-    narrow = {
-        player: {"width": 2} if "width" in section.model_fields else {}
-        for player, section in (
-            ("generator", chosen.GeneratorConfig),
-            ("discriminator", chosen.DiscriminatorConfig),
-        )
-    }
     base = {
         "family": name,
         "data": {"resolution": 16, "channels": 3, "mirror": False},
         "augment": {"policy": ["color", "translation"]},
         "training": {"batch": 6, "device": "cpu", "precision": "fp32", "same_fakes": True},
     }
-    config = configure(merge(base, narrow, sections))
+    config = configure(merge(base, narrow(name), sections))
     state = State(config, CPU)
     for module in state.modules().values():
         module.double()

@@ -107,7 +107,9 @@ class Keeper:
         checkpoint = self._folder.save(images, tensors, meta)
         if is_best:
             self._folder.point("best", checkpoint)
-            averaged = {n[4:]: t for n, t in tensors.items() if n.startswith("ema.")}
+            averaged = {
+                n.removeprefix("ema."): t for n, t in tensors.items() if n.startswith("ema.")
+            }
             outputs.save_generator(self._session.run, averaged, checkpoint, reading)
         self._folder.prune(self._session.config.training.keep)
 

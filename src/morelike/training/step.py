@@ -48,21 +48,21 @@ def step(
         NotFinite: before any weight is changed by a NaN or an infinity.
     """
     metrics: dict[str, Tensor] = {}
-    turns = discriminator_turns(config, state.images)
     before = discriminator_updates(config, state.images)
-    update = _Update("generator", "generator.0", 0)
-    for turn in range(turns):
-        shown = (before + turn) * config.training.batch
-        keeps = config.training.same_fakes and turn == turns - 1
-        update = _Update("discriminator", f"discriminator.{turn}", shown, {} if keeps else None)
-        with record_function(PARTS[0]):
-            metrics |= _take(update, state, family, config, feed, world)
+    *earlier, last = (
+        _Update("discriminator", f"discriminator.{turn}", (before + turn) * config.training.batch)
+        for turn in range(discriminator_turns(config, state.images))
+    )
     if config.training.same_fakes:
-        update = update._replace(player="generator")
+        last = last._replace(kept={})
+        of_g = last._replace(player="generator")
     else:
-        update = _Update("generator", "generator.0", update.shown)
+        of_g = last._replace(player="generator", numbers="generator.0")
+    with record_function(PARTS[0]):
+        for update in (*earlier, last):
+            metrics |= _take(update, state, family, config, feed, world)
     with record_function(PARTS[1]):
-        metrics |= _take(update, state, family, config, feed, world)
+        metrics |= _take(of_g, state, family, config, feed, world)
     if state.control is not None:
         metrics["augment_probability"] = torch.tensor(state.control.probability)
         _move_augmentation(state, config)
