@@ -14,7 +14,7 @@ from morelike.runs import Run
 from morelike.training import probe as module
 from morelike.training.probe import Probe
 
-GOOD = Reading(kid=100.0, near=0, copying=False, variety=1.0, collapsed=False)
+GOOD = Reading(kid=100.0, error=15.0, near=0, copying=False, variety=1.0, collapsed=False)
 
 
 @pytest.fixture
@@ -50,6 +50,22 @@ def test_best_has_the_lowest_kid_and_copies_only_if_all_do(
     assert [r["kid"] for r in records] == [1.0, 100.0, 120.0, 1.0]
     assert records[0]["verdict"] == "COPYING"
     assert records[0]["near_copies"] == 60 / 128
+
+
+@pytest.mark.parametrize(("kids", "best"), [((100, 114, 90, 104), 3), ((100, 114, 90, 106), 2)])
+def test_of_those_within_the_error_of_the_lowest_the_latest_is_best(
+    kids: tuple[int, ...],
+    best: int,
+    readings: Callable[..., None],
+    pictures_folder: Path,
+    tmp_path: Path,
+    tiny: dict[str, Any],
+) -> None:
+    readings(*((GOOD._replace(kid=float(kid)), "") for kid in kids))
+    run = train(pictures_folder, run=tmp_path / "run", **often(tiny))
+    pointed = run.checkpoints.pointed("best")
+    assert pointed is not None
+    assert pointed.images == 8 * (best + 1)
 
 
 def test_a_run_ends_when_it_is_asked_to_after_two_readings_that_agree(

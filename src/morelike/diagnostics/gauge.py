@@ -16,7 +16,7 @@ from morelike.diagnostics.copying import most_honest
 from morelike.diagnostics.learning import FEWEST, POINTS, Moment, progress
 from morelike.diagnostics.matching import Matcher
 from morelike.errors import UserError
-from morelike.metrics.kernel import kid
+from morelike.metrics.kernel import kid_interval
 
 EFFORT = 160
 """Of learning what a copy is; `morelike evaluate` takes more."""
@@ -27,6 +27,8 @@ class Reading(NamedTuple):
 
     kid: float
     """KID x 1000 to held-out pictures; to training ones where fewer than four were held out."""
+    error: float
+    """Its standard error."""
     near: int
     """Near-copies of training pictures among the samples."""
     copying: bool
@@ -74,9 +76,11 @@ class Gauge:
             yardstick.variety(distances(rows))
             for yardstick, rows in zip(self.yardsticks, (features, layout), strict=True)
         ]
+        distance = kid_interval(features, self.reference)
         near = int(self.copies.judge(images).near.sum()) if self.copies else 0
         return Reading(
-            1000 * kid(features, self.reference),
+            1000 * distance.value,
+            1000 * distance.standard_error,
             near,
             self.copies is not None and near > most_honest(len(images), self.copies),
             min(each.ratio for each in both),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from typing import Any
@@ -132,11 +133,15 @@ class Keeper:
         return reading
 
     def _is_best(self, reading: Reading | None) -> bool:
+        """Whether it is within one standard error of the lowest KID so far.
+
+        The rule of Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3: of
+        those that figures cannot tell apart the one that was trained longest, not the luckiest.
+        """
         state = self._session.state
         if reading is None:  # until one has been measured, the newest is
             return state.best is None
         rank = reading.kid + COPIES_COUNT * reading.copying
-        if state.best is not None and rank >= state.best:
-            return False
-        state.best = rank
-        return True
+        is_best = state.best is None or rank <= state.best
+        state.best = min(rank + reading.error, math.inf if state.best is None else state.best)
+        return is_best

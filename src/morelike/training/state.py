@@ -42,7 +42,7 @@ class State:
         self.seconds = 0.0
         """Time spent training, over all the times that this run was resumed."""
         self.best: float | None = None
-        """The lowest KID x 1000 that a checkpoint has had (`keeper.py`)."""
+        """At most so much KID x 1000 may a later checkpoint have to be the best (`keeper.py`)."""
         self.control = Control() if config.augment.target is not None else None
         """How strongly pictures are augmented, where that is moved while training."""
 
