@@ -14,12 +14,15 @@ from morelike.config import RESOLUTIONS
 from morelike.models import configure, dcgan
 from morelike.models.dcgan import DiscriminatorConfig
 from morelike.models.layers import PlacesFlattened
+from morelike.models.strided import Halving, Transposed
 from morelike.rng import SeedDraws
 from networks import UNCONDITIONAL, discriminator, layers_of
 
 
 def kinds(network: nn.Module) -> list[type[nn.Module]]:
-    return [type(layer) for layer in layers_of(network)]
+    """PyTorch's layers, or what is one of them by another route."""
+    bases = {Halving: nn.Conv2d, Transposed: nn.ConvTranspose2d}
+    return [bases.get(type(layer), type(layer)) for layer in layers_of(network)]
 
 
 def Generator(shape: tuple[int, int, int], width: int, latent: int) -> dcgan.Generator:  # noqa: N802

@@ -5,11 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.models.layers import (
-    Doubling,
     MinibatchDiscrimination,
     MinibatchStandardDeviation,
     SpectralNorm,
@@ -282,18 +280,3 @@ def test_the_mixing_layers_have_second_derivatives(kind: str) -> None:
     layer = MinibatchStandardDeviation() if kind == "deviation" else MinibatchDiscrimination(3, 2)
     features = numbers(4, 3).requires_grad_()
     assert torch.autograd.gradgradcheck(layer.double(), features)
-
-
-@pytest.mark.parametrize("bias", [False, True])
-def test_doubling_is_repeated_pixels_and_a_convolution(bias: bool) -> None:
-    torch.manual_seed(0)
-    layer = Doubling(3, 5, bias=bias).double()
-    x = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
-    found = layer(x)
-    repeated = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    expected = F.conv2d(repeated, layer.weight, layer.bias, padding=1)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
-    weights = torch.randn_like(found)
-    over = [x, *layer.parameters()]
-    both = [torch.autograd.grad((y * weights).sum(), over) for y in (found, expected)]
-    torch.testing.assert_close(both[0], both[1], rtol=0, atol=1e-11)

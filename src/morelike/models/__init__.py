@@ -27,7 +27,9 @@ __all__ = [
 ]
 
 # What the families share; every other file here is a family.
-SHARED = frozenset({"sizes", "family", "adversarial", "discriminator", "layers", "modulated"})
+SHARED = frozenset(
+    {"sizes", "strided", "family", "adversarial", "discriminator", "layers", "modulated"}
+)
 
 
 def families() -> list[str]:

@@ -25,12 +25,12 @@ from morelike.models.family import Networks
 from morelike.models.layers import (
     ConditionalBatchNorm2d,
     ConditionalSequential,
-    Doubling,
     Joined,
     MinibatchStandardDeviation,
     PlacesFlattened,
 )
 from morelike.models.sizes import coarsest, doublings
+from morelike.models.strided import Doubling, Halving, Transposed
 
 __all__ = [
     "DiscriminatorConfig",
@@ -95,16 +95,12 @@ class Generator(ConditionalSequential):
             norm(wide),
             nn.ReLU(inplace=True),
         ]
-        double = Doubling if config.upsampling == "nearest" else _transposed
+        double = Doubling if config.upsampling == "nearest" else Transposed
         for _ in range(count - 1):
             layers += [double(wide, wide // 2), norm(wide // 2), nn.ReLU(inplace=True)]
             wide //= 2
         layers += [double(wide, channels), nn.Tanh()]
         super().__init__(*layers)
-
-
-def _transposed(ins: int, outs: int) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(ins, outs, 4, 2, 1, bias=False)
 
 
 def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.Sequential, int]:
@@ -116,12 +112,12 @@ def trunk(shape: tuple[int, int, int], config: DiscriminatorConfig) -> tuple[nn.
     channels = shape[0]
     width, places = config.width, math.prod(coarsest(shape))
     layers: list[nn.Module] = [
-        nn.Conv2d(channels, width, 4, 2, 1, bias=False),
+        Halving(channels, width),
         nn.LeakyReLU(0.2, inplace=True),
     ]
     for _ in range(doublings(shape) - 1):
         normed = [nn.BatchNorm2d(width * 2)] if config.norm == "batch" else []
-        layers += [nn.Conv2d(width, width * 2, 4, 2, 1, bias=False), *normed]
+        layers += [Halving(width, width * 2), *normed]
         layers.append(nn.LeakyReLU(0.2, inplace=True))
         width *= 2
     if config.minibatch_stddev:

@@ -54,12 +54,12 @@ from morelike.models.discriminator import Discriminator
 from morelike.models.family import Batch, Inputs, Networks, Term
 from morelike.models.layers import (
     ConditionalBatchNorm2d,
-    Doubling,
     MinibatchStandardDeviation,
     spectrally_normalised,
     wide,
 )
 from morelike.models.sizes import SMALLEST, check_size, coarsest, doublings, widths
+from morelike.models.strided import Doubling
 from morelike.rng import Draws
 
 __all__ = [

@@ -216,24 +216,6 @@ class Scaled(nn.Module):
         return self.factor * weight
 
 
-class Doubling(nn.Conv2d):
-    """(B, ins, H, W) -> (B, outs, 2H, 2W): each pixel repeated to 2x2, then a 3x3 convolution.
-
-    It leaves no checkerboard (Odena, Dumoulin & Olah 2016, "Deconvolution and Checkerboard
-    Artifacts").
-    """
-
-    def __init__(self, ins: int, outs: int, *, bias: bool = False) -> None:
-        super().__init__(ins, outs, 3, padding=1, bias=bias)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """The same as one transposed convolution of 4x4: four ninths of the products."""
-        turned = self.weight.flip(2, 3).transpose(0, 1)
-        rows = F.pad(turned, (0, 0, 0, 1)) + F.pad(turned, (0, 0, 1, 0))
-        weight = F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))
-        return F.conv_transpose2d(input, weight, self.bias, stride=2, padding=1)
-
-
 L = TypeVar("L", nn.Linear, nn.Conv2d)
 
 

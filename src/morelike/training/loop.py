@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from morelike.allocator import memory_kept
 from morelike.config import Config
 from morelike.data import Dataset
 from morelike.distributed import World
@@ -50,6 +51,7 @@ def train(
         run.locked() if world.is_main else nullcontext(),
         interruptions() as interruption,
         explained(run, config, dataset, device),
+        memory_kept(),
         ExitStack() as closing,
     ):
         state = State(config, device)

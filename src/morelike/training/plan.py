@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from morelike.allocator import memory_kept
 from morelike.config import Config, PenaltyConfig
 from morelike.data import Dataset
 from morelike.distributed import World
@@ -22,7 +23,7 @@ from morelike.training.state import State
 from morelike.training.step import step
 
 WARM_UP, MEASURED = 2, 3
-AROUND_MIB = 150
+AROUND_MIB = 220
 """What plots, TensorBoard, video and probes take besides, as measured on Linux."""
 
 
@@ -73,7 +74,7 @@ def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None
     usual = config.training.model_copy(update={"discriminator_burst": 0})
     config = config.model_copy(update={"training": usual})
     chosen, training = family(config.family), config.training
-    with peak(device) as memory:
+    with memory_kept(), peak(device) as memory:
         state = State(config, device)
         feed = Feed(dataset, config, device)
         speed = _speed(state, config, feed)

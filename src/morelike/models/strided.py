@@ -1,0 +1,177 @@
+"""Convolutions of 4x4 with stride 2, which halve maps, and their transposes, which double them.
+
+They are the same as PyTorch's, and on most devices they are PyTorch's. On CPUs that compute in
+bf16, its kernels are slow where maps are small: for their last and first layers, networks took up
+to twice as long as one product of matrices does, and up to four times for the gradient of the
+weights. So there such products are made.
+
+Everything follows from one form that is linear in each of three things, the larger maps x
+(B, ins, 2H, 2W), the smaller maps y (B, outs, H, W) and the weight w (outs, ins, 4, 4):
+
+    f(x, y, w) = sum of y[b, o, i, j] w[o, c, k, l] x[b, c, 2i + k - 1, 2j + l - 1]
+
+The convolution is its gradient for y, the transposed convolution that for x, and what a weight
+learns that for w. The gradients of each of the three are the other two, to any order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Function
+
+FEW, SMALL = 16, 64
+"""Places of the smaller maps up to which a convolution, and up to which the gradient of a weight,
+is sooner done by a product of matrices. Measured with 16 to 64 pictures and 64 to 512 maps."""
+
+
+def halved(x: Tensor, weight: Tensor) -> Tensor:
+    """The convolution: (B, ins, 2H, 2W) and (outs, ins, 4, 4) -> (B, outs, H, W)."""
+    x, weight = _cast(x, weight)
+    if _is_slow(x, x.shape[2] * x.shape[3] // 4):
+        return _Halved.apply(x, weight)
+    return F.conv2d(x, weight, stride=2, padding=1)
+
+
+def doubled(y: Tensor, weight: Tensor) -> Tensor:
+    """The transposed convolution: (B, outs, H, W) and (outs, ins, 4, 4) -> (B, ins, 2H, 2W)."""
+    y, weight = _cast(y, weight)
+    if _is_slow(y, y.shape[2] * y.shape[3]):
+        return _Doubled.apply(y, weight)
+    return F.conv_transpose2d(y, weight, stride=2, padding=1)
+
+
+class Halving(nn.Conv2d):
+    """(B, ins, 2H, 2W) -> (B, outs, H, W): a convolution of 4x4 with stride 2."""
+
+    def __init__(self, ins: int, outs: int) -> None:
+        super().__init__(ins, outs, 4, 2, 1, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The same as a layer of PyTorch."""
+        return halved(input, self.weight)
+
+
+class Transposed(nn.ConvTranspose2d):
+    """(B, ins, H, W) -> (B, outs, 2H, 2W): a transposed convolution of 4x4 with stride 2."""
+
+    def __init__(self, ins: int, outs: int) -> None:
+        super().__init__(ins, outs, 4, 2, 1, bias=False)
+
+    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """The same as a layer of PyTorch; no size but the double is possible."""
+        return doubled(input, self.weight)
+
+
+class Doubling(nn.Conv2d):
+    """(B, ins, H, W) -> (B, outs, 2H, 2W): each pixel repeated to 2x2, then a 3x3 convolution.
+
+    It leaves no checkerboard (Odena, Dumoulin & Olah 2016, "Deconvolution and Checkerboard
+    Artifacts").
+    """
+
+    def __init__(self, ins: int, outs: int, *, bias: bool = False) -> None:
+        super().__init__(ins, outs, 3, padding=1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The same as one transposed convolution of 4x4: four ninths of the products."""
+        turned = self.weight.flip(2, 3).transpose(0, 1)
+        rows = F.pad(turned, (0, 0, 0, 1)) + F.pad(turned, (0, 0, 1, 0))
+        weight = F.pad(rows, (0, 1)) + F.pad(rows, (1, 0))
+        made = doubled(input, weight)
+        return made if self.bias is None else made + self.bias.to(made.dtype)[:, None, None]
+
+
+def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+    """What autocast would make of them, which knows only PyTorch's own functions."""
+    kind = x.device.type
+    if not torch.is_autocast_enabled(kind):
+        return x, weight
+    dtype = torch.get_autocast_dtype(kind)
+    return x.to(dtype), weight.to(dtype)
+
+
+def _is_slow(maps: Tensor, places: int) -> bool:
+    return maps.device.type == "cpu" and maps.dtype == torch.bfloat16 and places <= SMALL
+
+
+class _Halved(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        height, width = x.shape[2] // 2, x.shape[3] // 2
+        if height * width > FEW:
+            return F.conv2d(x, weight, stride=2, padding=1)
+        y = _empty(x, len(x), len(weight), height, width)
+        torch.mm(_patches(x), _last(weight).flatten(1).T, out=_last(y).flatten(0, 2))
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        (x, weight), (y,) = ctx.saved_tensors, grad_outputs
+        for_x, for_weight = ctx.needs_input_grad
+        return (
+            _Doubled.apply(y, weight) if for_x else None,
+            _Learnt.apply(x, y) if for_weight else None,
+        )
+
+
+class _Doubled(Function):
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(y, weight)
+        return F.conv_transpose2d(y, weight, stride=2, padding=1)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        (y, weight), (x,) = ctx.saved_tensors, grad_outputs
+        for_y, for_weight = ctx.needs_input_grad
+        return (
+            _Halved.apply(x, weight) if for_y else None,
+            _Learnt.apply(x, y) if for_weight else None,
+        )
+
+
+class _Learnt(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        ctx.save_for_backward(x, y)
+        weight = _empty(x, y.shape[1], x.shape[1], 4, 4)
+        torch.mm(_last(y).flatten(0, 2).T, _patches(x), out=_last(weight).flatten(1))
+        return weight
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        (x, y), (weight,) = ctx.saved_tensors, grad_outputs
+        for_x, for_y = ctx.needs_input_grad
+        return (
+            _Doubled.apply(y, weight) if for_x else None,
+            _Halved.apply(x, weight) if for_y else None,
+        )
+
+
+def _empty(like: Tensor, *shape: int) -> Tensor:
+    """With channels last. Products are written into it, since what a function of autograd gives
+    must not be a view: layers after it may work in place.
+    """
+    return torch.empty(
+        shape, dtype=like.dtype, device=like.device, memory_format=torch.channels_last
+    )
+
+
+def _last(maps: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, H, W, C), as it lies in memory with channels last."""
+    return maps.permute(0, 2, 3, 1).contiguous()
+
+
+def _patches(x: Tensor) -> Tensor:
+    """(B, C, 2H, 2W) -> (B H W, 16 C): what each place of the smaller maps sees."""
+    padded = F.pad(_last(x), (0, 0, 1, 1, 1, 1))
+    batch, height, width, maps = padded.shape
+    row, column, step = (padded.stride(dim) for dim in (0, 1, 2))
+    size = (batch, height // 2 - 1, width // 2 - 1, 4, 4, maps)
+    seen = padded.as_strided(size, (row, 2 * column, 2 * step, column, step, 1))
+    return seen.reshape(-1, 16 * maps)
