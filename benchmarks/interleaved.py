@@ -3,15 +3,20 @@
 A figure of one side means little on a machine where other things run, so sides take turns (A B A B)
 and a ratio is that of two neighbours; the median over blocks is reported with the least and the
 greatest. An A/A row, the same work against itself, shows what such a ratio is worth. Peaks are
-measured between the blocks, so that a share of the peak is one of this machine at that time.
+measured between the blocks, so that a share of the peak is one of this machine at that time. Every
+side has a process of its own, which sleeps while it is not its turn: what one does to its memory
+cannot help or hinder another.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +27,9 @@ from morelike import files
 
 Side = Callable[[], float]
 """Does a block of work, and gives its speed."""
+Maker = Callable[[], Side]
+"""Makes a side in its own process; something that can be sent there: a function of a module, or
+`functools.partial` of one."""
 
 
 class Ratio(NamedTuple):
@@ -57,20 +65,44 @@ class Measured(NamedTuple):
 
 
 def interleave(
-    sides: Mapping[str, Side], blocks: int = 10, peaks: Mapping[str, Side] | None = None
+    sides: Mapping[str, Maker], blocks: int = 10, peaks: Mapping[str, Side] | None = None
 ) -> Measured:
     """Let the sides take turns, each of them `blocks` times, after a first turn that is thrown
-    away. `peaks` are measured in each block too.
+    away. `peaks` are measured in each block too, by this process.
     """
-    everything = {**sides, **(peaks or {})}
-    found: dict[str, list[float]] = {name: [] for name in everything}
-    for block in range(blocks + 1):
-        for name, side in everything.items():
-            speed = side()
-            if block:
-                found[name].append(speed)
+    found: dict[str, list[float]] = {name: [] for name in (*sides, *(peaks or {}))}
+    with ExitStack() as ending:
+        turns = {name: ending.enter_context(_elsewhere(make)) for name, make in sides.items()}
+        for block in range(blocks + 1):
+            for name, turn in {**turns, **(peaks or {})}.items():
+                speed = turn()
+                if block:
+                    found[name].append(speed)
     split = ({n: found[n] for n in names} for names in (sides, peaks or {}))
     return Measured(*split)
+
+
+@contextmanager
+def _elsewhere(make: Maker) -> Iterator[Side]:
+    """A side in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(make, there), daemon=True)
+    process.start()
+
+    def turn() -> float:
+        here.send("go")
+        return here.recv()
+
+    yield turn
+    here.send("end")
+    process.join()
+
+
+def _serve(make: Maker, turns: Connection) -> None:
+    side = make()
+    while turns.recv() == "go":
+        turns.send(side())
 
 
 def rate(work: Callable[[], Any], amount: float, seconds: float = 0.5) -> float:

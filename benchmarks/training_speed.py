@@ -12,7 +12,11 @@ turn; pictures lie in memory.
 from __future__ import annotations
 
 import argparse
+import atexit
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +26,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from interleaved import Measured, Side, cpu_peaks, interleave, report
+from morelike.allocator import memory_kept
 from morelike.config import Config
 from morelike.distributed import World
 from morelike.models import configure, family
@@ -112,27 +117,34 @@ def as_convolution(weight: Tensor) -> Tensor:
     return weight.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
 
 
-def sides() -> dict[str, Side]:
-    """Images a second of each, over some steps."""
-    tutorial, ours, again = Tutorial(WIDTH, LATENT), Ours(), Ours()
-    plain = Ours(training={"precision": "fp32"})
-    real = torch.rand(BATCH, 3, 64, 64) * 2 - 1
+def tutorial() -> Side:
+    """Images a second of the tutorial, over some steps."""
+    side, real = Tutorial(WIDTH, LATENT), torch.rand(BATCH, 3, 64, 64) * 2 - 1
+    return partial(timed, lambda: side.step(real, torch.randn(BATCH, LATENT)))
 
-    def timed(work: Any) -> Side:
-        def run() -> float:
-            began = time.perf_counter()
-            for _ in range(STEPS):
-                work()
-            return STEPS * BATCH / (time.perf_counter() - began)
 
-        return run
+def morelike(precision: str) -> Side:
+    """The same of morelike, with the memory as `morelike train` has it."""
+    side, kept = Ours(training={"precision": precision}), ExitStack()
+    kept.enter_context(memory_kept())  # until the process ends
+    atexit.register(kept.close)
+    return partial(timed, side.step)
 
-    return {
-        "tutorial, images/s": timed(lambda: tutorial.step(real, torch.randn(BATCH, LATENT))),
-        "morelike, images/s": timed(ours.step),
-        "morelike again, images/s": timed(again.step),
-        "morelike in fp32, images/s": timed(plain.step),
-    }
+
+def timed(work: Callable[[], Any]) -> float:
+    """Images a second."""
+    began = time.perf_counter()
+    for _ in range(STEPS):
+        work()
+    return STEPS * BATCH / (time.perf_counter() - began)
+
+
+SIDES = {
+    "tutorial, images/s": tutorial,
+    "morelike, images/s": partial(morelike, "bf16"),
+    "morelike again, images/s": partial(morelike, "bf16"),
+    "morelike in fp32, images/s": partial(morelike, "fp32"),
+}
 
 
 def gflop() -> float:
@@ -171,7 +183,7 @@ def main() -> None:
     options = parser.parse_args()
     gate()
     if not options.gate:
-        summary(interleave(sides(), options.blocks, cpu_peaks()))
+        summary(interleave(SIDES, options.blocks, cpu_peaks()))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,14 @@ from morelike.config import RESOLUTIONS
 from morelike.models import configure, dcgan
 from morelike.models.dcgan import DiscriminatorConfig
 from morelike.models.layers import PlacesFlattened
-from morelike.models.strided import Halving, Transposed
+from morelike.models.strided import Halving, Opening, Transposed
 from morelike.rng import SeedDraws
 from networks import UNCONDITIONAL, discriminator, layers_of
 
 
 def kinds(network: nn.Module) -> list[type[nn.Module]]:
     """PyTorch's layers, or what is one of them by another route."""
-    bases = {Halving: nn.Conv2d, Transposed: nn.ConvTranspose2d}
+    bases = {Halving: nn.Conv2d, Opening: nn.ConvTranspose2d, Transposed: nn.ConvTranspose2d}
     return [bases.get(type(layer), type(layer)) for layer in layers_of(network)]
 
 

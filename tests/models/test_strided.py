@@ -11,7 +11,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from morelike.models import strided
-from morelike.models.strided import Doubling, Halving, Transposed, doubled, halved
+from morelike.models.strided import (
+    Averaging,
+    Doubling,
+    Halving,
+    Opening,
+    Transposed,
+    doubled,
+    halved,
+)
 
 CPU = torch.device("cpu")
 SHAPES = [(4, 4), (2, 4), (6, 4), (8, 8), (1, 1), (16, 16)]
@@ -74,6 +82,26 @@ def test_the_routes_by_products_are_exact_to_the_second_order(places: tuple[int,
         assert torch.autograd.gradgradcheck(function, arguments)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@torch.no_grad()
+def test_pictures_are_made_pixel_by_pixel_where_nobody_asks_for_gradients(channels: int) -> None:
+    _, y, weight = (t.double() for t in drawn((4, 6)))
+    weight = weight[:, :channels]
+    found = doubled(y, weight)
+    assert found.shape == (3, channels, 8, 12)
+    torch.testing.assert_close(found, transposed(y, weight), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (4, 6)])
+def test_a_map_is_begun_as_a_transposed_convolution_begins_it(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layer = Opening(6, 5, size).double().to(memory_format=torch.channels_last)
+    z = torch.randn(3, 6, 1, 1, dtype=torch.float64)
+    found, expected = layer(z), F.conv_transpose2d(z, layer.weight)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("kind", [Halving, Transposed])
 def test_layers_are_those_of_pytorch_under_autocast(kind: Any) -> None:
     torch.manual_seed(0)
@@ -106,14 +134,16 @@ def test_a_gradient_that_nobody_asks_for_is_not_computed(monkeypatch: pytest.Mon
     assert len(learnt) == 3
 
 
+@pytest.mark.parametrize("kind", [Doubling, Averaging])
 @pytest.mark.parametrize("bias", [False, True])
-def test_doubling_is_repeated_pixels_and_a_convolution(bias: bool) -> None:
+def test_a_level_convolution_of_doubled_pixels_or_before_means(bias: bool, kind: Any) -> None:
     torch.manual_seed(0)
-    layer = Doubling(3, 5, bias=bias).double()
+    layer = kind(3, 5, bias=bias).double()
     x = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
     found = layer(x)
-    repeated = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    expected = F.conv2d(repeated, layer.weight, layer.bias, padding=1)
+    before = x.repeat_interleave(2, 2).repeat_interleave(2, 3) if kind is Doubling else x
+    after = F.conv2d(before, layer.weight, layer.bias, padding=1)
+    expected = after if kind is Doubling else F.avg_pool2d(after, 2)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
     weights = torch.randn_like(found)
     over = [x, *layer.parameters()]

@@ -30,7 +30,7 @@ from morelike.models.layers import (
     PlacesFlattened,
 )
 from morelike.models.sizes import coarsest, doublings
-from morelike.models.strided import Doubling, Halving, Transposed
+from morelike.models.strided import Doubling, Halving, Opening, Transposed
 
 __all__ = [
     "DiscriminatorConfig",
@@ -91,7 +91,7 @@ class Generator(ConditionalSequential):
         layers: list[nn.Module] = [
             *([Joined()] if joined else []),
             nn.Unflatten(1, (latent + joined, 1, 1)),
-            nn.ConvTranspose2d(latent + joined, wide, first, 1, 0, bias=False),
+            Opening(latent + joined, wide, first),
             norm(wide),
             nn.ReLU(inplace=True),
         ]

@@ -59,7 +59,7 @@ from morelike.models.layers import (
     wide,
 )
 from morelike.models.sizes import SMALLEST, check_size, coarsest, doublings, widths
-from morelike.models.strided import Doubling
+from morelike.models.strided import Doubling, Opening
 from morelike.rng import Draws
 
 __all__ = [
@@ -198,7 +198,7 @@ class Generator(nn.Module):
         ins = config.latent + joined
         self.start = nn.Sequential(
             nn.Unflatten(1, (ins, 1, 1)),
-            nn.ConvTranspose2d(ins, 2 * maps[0], coarsest(shape), bias=False),
+            Opening(ins, 2 * maps[0], coarsest(shape)),
         )
         self.normed = Normed(maps[0], by_norm)
         self.blocks = nn.ModuleList(

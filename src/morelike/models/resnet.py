@@ -42,6 +42,7 @@ from morelike.models.layers import (
     MinibatchStandardDeviation,
 )
 from morelike.models.sizes import check_size, coarsest, doublings
+from morelike.models.strided import Averaging, Doubling
 
 __all__ = [
     "DiscriminatorConfig",
@@ -180,8 +181,7 @@ def _doubling(ins: int, outs: int, norm: Norm) -> Residual:
         ConditionalSequential(
             *norm(ins),
             nn.ReLU(),
-            nn.Upsample(scale_factor=2),
-            _three(ins, outs, bias=bias),
+            Doubling(ins, outs, bias=bias),
             *norm(outs),
             nn.ReLU(inplace=True),
             _three(outs, outs, bias=bias),
@@ -194,25 +194,25 @@ def _doubling(ins: int, outs: int, norm: Norm) -> Residual:
 def _first(ins: int, outs: int) -> Residual:
     """Halving, without the activation and the norm in front: those are pictures that come in."""
     return Residual(
-        nn.Sequential(
-            _three(ins, outs), nn.ReLU(inplace=True), _three(outs, outs), nn.AvgPool2d(2)
-        ),
+        nn.Sequential(_three(ins, outs), nn.ReLU(inplace=True), Averaging(outs, outs)),
         nn.Sequential(nn.AvgPool2d(2), _one(ins, outs)),
     )
 
 
 def _halving(ins: int, outs: int, layer_norm: bool) -> Residual:
-    main = _main(ins, ins, outs, layer_norm).append(nn.AvgPool2d(2))
+    main = _main(ins, Averaging(ins, outs), layer_norm)
     # Averaging before the 1x1 convolution gives the same as after it, for a quarter.
     return Residual(main, nn.Sequential(nn.AvgPool2d(2), _one(ins, outs)))
 
 
 def _level(ins: int, outs: int, layer_norm: bool) -> Residual:
-    main = _main(ins, outs, outs, layer_norm)
+    main = _main(ins, _three(outs, outs), layer_norm)
     return Residual(main, nn.Sequential(*([] if ins == outs else [_one(ins, outs)])))
 
 
-def _main(ins: int, between: int, outs: int, layer_norm: bool) -> nn.Sequential:
+def _main(ins: int, last: nn.Conv2d, layer_norm: bool) -> nn.Sequential:
+    between = last.in_channels
+
     def norm(maps: int) -> list[nn.Module]:
         # Over maps and places of one picture, with a gain and a shift for each map.
         return [nn.GroupNorm(1, maps)] if layer_norm else []
@@ -223,7 +223,7 @@ def _main(ins: int, between: int, outs: int, layer_norm: bool) -> nn.Sequential:
         _three(ins, between),
         *norm(between),
         nn.ReLU(inplace=True),
-        _three(between, outs),
+        last,
     )
 
 
