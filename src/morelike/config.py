@@ -389,8 +389,9 @@ class TrainingConfig(Section):
     same_fakes: bool = False
     """Update G on the very pictures that D was just shown, as tutorials do, instead of on new ones:
     in each step G makes one batch less."""
-    accumulation: Annotated[int, Field(ge=1)] = 1
-    """Split each batch into this many parts, one after another, to save memory."""
+    accumulation: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    """Split each batch into this many parts, one after another, to save memory; auto: into as many
+    as the free memory asks for when a run begins, with one process."""
     ema_half_life: Annotated[float, Field(ge=0)] = 10_000
     """Pictures after which a weight counts half in the averaged generator; 0 turns it off."""
     ema_warmup: Annotated[float, Field(gt=0, le=1)] = 0.05
@@ -410,9 +411,14 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _parts_divide_the_batch(self) -> TrainingConfig:
-        if self.batch % self.accumulation:
-            raise ValueError(f"accumulation {self.accumulation} must divide batch {self.batch}")
+        if self.batch % self.parts:
+            raise ValueError(f"accumulation {self.parts} must divide batch {self.batch}")
         return self
+
+    @property
+    def parts(self) -> int:
+        """Into how many parts each batch is split, as far as is known."""
+        return 1 if self.accumulation == "auto" else self.accumulation
 
 
 G = TypeVar("G", bound=Section)

@@ -182,7 +182,8 @@ def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
         f"{plan['generator_gflop']:.3f} GFLOP a picture\n"
         f"discriminator  {plan['discriminator_parameters']:,} parameters, "
         f"{plan['discriminator_gflop']:.3f} GFLOP a picture\n"
-        f"memory         about {plan['memory_mib']:,.0f} MiB at its peak\n"
+        f"memory         about {plan['memory_mib']:,.0f} MiB at its peak"
+        f"{_in_parts(plan['parts'])}\n"
         f"speed          {plan['images_per_second']:.0f} images/s on {plan['device']} in "
         f"{plan['precision']}, measured over a few steps\n"
         f"length         {plan['images']:,} images, about {console.duration(plan['seconds'])}"
@@ -196,3 +197,7 @@ def _print_plan(plan: dict[str, Any], as_json: bool) -> None:
         )
     if plan["why"]:
         typer.echo(f"\n{plan['why']}")
+
+
+def _in_parts(parts: int) -> str:
+    return f", each batch in {parts} parts to fit what is free" if parts > 1 else ""

@@ -91,7 +91,7 @@ class Players:
     @property
     def batch(self) -> int:
         """Pictures of one kind that go through a network together in training, on one process."""
-        return max(1, self.config.training.batch // self.config.training.accumulation)
+        return max(1, self.config.training.batch // self.config.training.parts)
 
     @property
     def mixes(self) -> bool:

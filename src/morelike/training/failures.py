@@ -37,7 +37,9 @@ def explained(
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        size = largest_that_fits(config, lambda smaller: _try_step(smaller, dataset, device))
+        size = largest_that_fits(
+            config, lambda smaller: try_step(smaller, dataset, device), config.training.batch // 2
+        )
         raise TrainingFailure(f"{_memory_advice(config, device, size)} {_kept(run)}.") from error
 
 
@@ -68,10 +70,11 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def largest_that_fits(
-    config: Config[Any, Any], attempt: Callable[[Config[Any, Any]], None]
+    config: Config[Any, Any], attempt: Callable[[Config[Any, Any]], None], size: int
 ) -> int | None:
-    """The largest of batch/2, batch/4, ... for which `attempt` does not run out of memory."""
-    size = config.training.batch // 2
+    """The largest of `size`, size/2, size/4, ... pictures at a time for which `attempt` does not
+    run out of memory.
+    """
     while size >= 1:
         training = config.training.model_copy(update={"batch": size, "accumulation": 1})
         try:
@@ -85,7 +88,8 @@ def largest_that_fits(
     return None
 
 
-def _try_step(config: Config[Any, Any], dataset: Dataset, device: torch.device) -> None:
+def try_step(config: Config[Any, Any], dataset: Dataset, device: torch.device) -> None:
+    """Take a step of a new training, and forget it."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
     state = State(config, device)

@@ -20,6 +20,7 @@ from morelike.training import outputs
 from morelike.training.clock import Clock
 from morelike.training.failures import explained
 from morelike.training.feed import Feed
+from morelike.training.fitting import fitted
 from morelike.training.interruption import Interruption, interruptions
 from morelike.training.keeper import Keeper
 from morelike.training.records import Meter, MetricsFile, Reader, TensorBoard
@@ -54,6 +55,7 @@ def train(
         memory_kept(),
         ExitStack() as closing,
     ):
+        config, parts = fitted(config, dataset, device, world)
         state = State(config, device)
         session = Session(run, config, dataset, state, world, [*readers], clock or Clock())
         keeper = Keeper(session)
@@ -65,6 +67,8 @@ def train(
             for reader in (MetricsFile(run, seen), TensorBoard(run, seen)):
                 closing.callback(reader.close)
                 session.readers.append(reader)
+        if parts:
+            session.say(parts)
         loop(session, keeper, interruption)
         if world.is_main:
             outputs.save_summary(run)

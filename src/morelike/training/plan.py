@@ -17,6 +17,7 @@ from morelike.distributed import World
 from morelike.models import family
 from morelike.rng import StepDraws
 from morelike.training.feed import Feed
+from morelike.training.fitting import fitted
 from morelike.training.memory import peak
 from morelike.training.resume import resolve
 from morelike.training.state import State
@@ -46,6 +47,8 @@ class Plan:
     memory_mib: float
     """At the peak: measured over the same steps, and what a checkpoint and the plots add. Of a GPU,
     what its tensors take; else all that the process does, Python and torch included."""
+    parts: int
+    """In how many each batch is taken, to fit the memory that is free."""
     images_per_second: float
     """Measured over a few steps."""
     images: int
@@ -70,6 +73,7 @@ def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None
         UserError: if the device is not there.
     """
     config, device = resolve(config)
+    config, _ = fitted(config, dataset, device, World())
     # What a usual step takes: the long ones of the beginning are few.
     usual = config.training.model_copy(update={"discriminator_burst": 0})
     config = config.model_copy(update={"training": usual})
@@ -100,6 +104,7 @@ def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None
         generator_gflop=_gflop(state.networks.generator, *inputs),
         discriminator_gflop=_gflop(state.networks.discriminator, picture),
         memory_mib=round(most, 1),
+        parts=training.parts,
         images_per_second=round(speed, 1),
         images=images,
         seconds=round(images / speed, 1),

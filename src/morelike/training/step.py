@@ -211,7 +211,7 @@ def _parts(
     """This process's rows of the batch, in as many parts as the configuration asks for."""
     training = config.training
     rows = world.rows(training.batch)
-    size = max(1, len(rows) // training.accumulation)
+    size = max(1, len(rows) // training.parts)
     probability = None
     if state.control is not None:
         probability = torch.tensor(
