@@ -5,15 +5,16 @@ STAMP := .venv/.installed
 DEMO ?= demo
 RECIPE ?= roses-dcgan
 
-.PHONY: help setup demo test check bench quality clean
+.PHONY: help setup demo test check bench bench-check quality clean
 
 help:
-	@echo "make setup   .venv with everything installed (quick when nothing changed)"
-	@echo "make demo    draw bicycles, train on them for six minutes, show where to look"
-	@echo "make test    all tests"
-	@echo "make check   ruff, pyright, import-linter"
-	@echo "make bench   how fast training and sampling are beside plain PyTorch, on this machine"
-	@echo "make quality what a recipe gives in ten minutes: DATA=folder WEIGHTS=file [RECIPE=name]"
+	@echo "make setup        .venv with everything installed (quick when nothing changed)"
+	@echo "make demo         draw bicycles, train on them for six minutes, show where to look"
+	@echo "make test         all tests"
+	@echo "make check        ruff, pyright, import-linter"
+	@echo "make bench        how fast training and sampling are beside plain PyTorch, on this machine"
+	@echo "make bench-check  whether these ratios fell by more than 15 % against the stored ones"
+	@echo "make quality      what a recipe gives in ten minutes: DATA=folder WEIGHTS=file [RECIPE=name]"
 
 setup: $(STAMP)
 
@@ -46,6 +47,11 @@ check: setup
 bench: setup
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/sampling_speed.py
+	$(BIN)/python benchmarks/start_up.py
+
+bench-check: setup
+	$(BIN)/python benchmarks/training_speed.py --check
+	$(BIN)/python benchmarks/sampling_speed.py --check
 
 quality: setup
 	$(BIN)/python benchmarks/ten_minutes.py "$(DATA)" --recipe "$(RECIPE)" --weights "$(WEIGHTS)"

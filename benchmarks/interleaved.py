@@ -10,6 +10,7 @@ cannot help or hinder another.
 
 from __future__ import annotations
 
+import argparse
 import multiprocessing
 import platform
 import statistics
@@ -25,6 +26,8 @@ import torch.nn.functional as F
 
 from morelike import files
 
+SAME, TOLERATED = "A/A", 0.15
+"""The name of the ratio that should be 1; how much lower than stored another ratio may be."""
 Side = Callable[[], float]
 """Does a block of work, and gives its speed."""
 Maker = Callable[[], Side]
@@ -158,13 +161,32 @@ def machine() -> str:
     )
 
 
+def options(description: str | None, *, gated: bool = False) -> argparse.Namespace:
+    """What every such benchmark can be asked for."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--blocks", type=int, default=10, help="turns of each side (10)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--keep", action="store_true", help="store the ratios, for later checks")
+    what.add_argument("--check", action="store_true", help="fail if a ratio fell below the stored")
+    if gated:
+        what.add_argument("--gate", action="store_true", help="check only: is it the same work?")
+    return parser.parse_args()
+
+
 def report(
     name: str,
     measured: Measured,
     ratios: Mapping[str, Ratio],
+    asked: argparse.Namespace,
     more: Mapping[str, str] | None = None,
 ) -> None:
-    """Print a table, and keep the ratios under `name` in results/ beside this file."""
+    """Print a table; store the ratios in results/ beside this file, or compare them with those.
+
+    Raises:
+        SystemExit: if a ratio was to be checked, and fell.
+    """
     print(f"\n## {name}\n\n{machine()}\n")
     print("| | median | least | most |\n| --- | --- | --- | --- |")
     for which, values in {**measured.sides, **measured.peaks}.items():
@@ -176,7 +198,21 @@ def report(
         print(f"- {which}: **{ratio}**")
     for what, text in (more or {}).items():
         print(f"- {what}: {text}")
-    folder = Path(__file__).parent / "results"
-    folder.mkdir(exist_ok=True)
-    kept = {which: ratio._asdict() for which, ratio in ratios.items()}
-    files.write_json(folder / f"{name}.json", {"machine": machine(), "ratios": kept})
+    stored = Path(__file__).parent / "results" / f"{name}.json"
+    if asked.keep:
+        kept = {which: ratio._asdict() for which, ratio in ratios.items()}
+        files.write_json(stored, {"machine": machine(), "ratios": kept})
+    if asked.check:
+        _check(ratios, files.read_json(stored))
+
+
+def _check(ratios: Mapping[str, Ratio], stored: Mapping[str, Any]) -> None:
+    fallen = [
+        f"{which}: {ratio.median:.2f}x, and {before['median']:.2f}x on {stored['machine']}"
+        for which, ratio in ratios.items()
+        if which != SAME and (before := stored["ratios"].get(which))
+        if ratio.median < (1 - TOLERATED) * before["median"]
+    ]
+    if fallen:
+        raise SystemExit("slower than it was. " + "; ".join(fallen))
+    print("- as fast as stored, or faster")

@@ -9,7 +9,6 @@ company, which costs something.
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import time
 from functools import partial
@@ -17,7 +16,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from interleaved import Side, cpu_peaks, interleave, report
+from interleaved import SAME, Side, cpu_peaks, interleave, options, report
 from morelike.models import configure, family
 from morelike.sampling import TrainedGenerator
 from tutorial import generator
@@ -79,18 +78,17 @@ SIDES = {
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--blocks", type=int, default=10)
-    options = parser.parse_args()
-    measured = interleave(SIDES, options.blocks, cpu_peaks())
+    asked = options(__doc__)
+    measured = interleave(SIDES, asked.blocks, cpu_peaks())
     report(
         "sampling_speed",
         measured,
         {
             "bf16 to plain": measured.ratio("morelike in bf16, images/s", "plain, images/s"),
             "fp32 to plain": measured.ratio("morelike in fp32, images/s", "plain, images/s"),
-            "A/A": measured.ratio("morelike in bf16 again, images/s", "morelike in bf16, images/s"),
+            SAME: measured.ratio("morelike in bf16 again, images/s", "morelike in bf16, images/s"),
         },
+        asked,
     )
 
 

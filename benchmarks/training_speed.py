@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from interleaved import Measured, Side, cpu_peaks, interleave, report
+from interleaved import SAME, Measured, Side, cpu_peaks, interleave, options, report
 from morelike.allocator import memory_kept
 from morelike.config import Config
 from morelike.distributed import World
@@ -158,7 +158,7 @@ def gflop() -> float:
     return counter.get_total_flops() / BATCH / 1e9
 
 
-def summary(measured: Measured) -> None:
+def summary(measured: Measured, asked: argparse.Namespace) -> None:
     """Print ratios and the share of the peak."""
     ours, tutorial = "morelike, images/s", "tutorial, images/s"
     done = gflop() * measured.speed(ours)
@@ -169,21 +169,19 @@ def summary(measured: Measured) -> None:
         {
             "morelike to tutorial": measured.ratio(ours, tutorial),
             "morelike in fp32 to tutorial": measured.ratio("morelike in fp32, images/s", tutorial),
-            "A/A": measured.ratio("morelike again, images/s", ours),
+            SAME: measured.ratio("morelike again, images/s", ours),
         },
+        asked,
         {"of a bf16 convolution's peak": f"{done:.0f} of {peak:.0f} GFLOP/s, {done / peak:.0%}"},
     )
 
 
 def main() -> None:
     """Gate, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--blocks", type=int, default=10)
-    parser.add_argument("--gate", action="store_true", help="check that the work is the same")
-    options = parser.parse_args()
+    asked = options(__doc__, gated=True)
     gate()
-    if not options.gate:
-        summary(interleave(SIDES, options.blocks, cpu_peaks()))
+    if not asked.gate:
+        summary(interleave(SIDES, asked.blocks, cpu_peaks()), asked)
 
 
 if __name__ == "__main__":
