@@ -66,13 +66,17 @@ def to_image(picture: np.ndarray) -> Image.Image:
     return Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
 
 
+QUICK = 3
+"""zlib's level: half the time of the usual 6, and files a tenth larger."""
+
+
 def write_png(path: Path, picture: np.ndarray, notes: Mapping[str, str] | None = None) -> None:
     """Write (H, W, C) uint8 as PNG, with `notes` as its text metadata; all or nothing."""
     info = PngInfo()
     for key, value in (notes or {}).items():
         info.add_itxt(key, value)
     buffer = io.BytesIO()
-    to_image(picture).save(buffer, "PNG", pnginfo=info)
+    to_image(picture).save(buffer, "PNG", pnginfo=info, compress_level=QUICK)
     files.write_bytes(path, buffer.getvalue())
 
 

@@ -135,8 +135,8 @@ def test_a_real_reading_knows_copies_from_new_pictures(
 def test_probes_keep_to_their_budget() -> None:
     probe = Probe.__new__(Probe)
     probe._seconds, probe._last = 3.0, 1.0
-    assert not probe.is_affordable(199.0)
-    assert probe.is_affordable(200.0)
+    assert not probe.is_affordable(266.0)
+    assert probe.is_affordable(267.0)
     assert probe.is_affordable(40.0, last=True)
     assert not probe.is_affordable(29.0, last=True)
     assert probe.share(100.0) == pytest.approx(0.03)

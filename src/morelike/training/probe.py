@@ -21,7 +21,7 @@ from morelike.training.state import State
 SAMPLES = 128
 SEEDS_FROM = 1_000_000
 """Seeds of the probe's samples: not those that the grids show."""
-BUDGET = 0.02
+BUDGET = 0.015
 """Share of the training's time that all probes together may take."""
 SHORTEST = 30.0
 """Seconds of training before the first one."""
