@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?= demo
-RECIPE ?= roses-dcgan
+RECIPE ?=
 
 .PHONY: help setup demo test check bench bench-check quality clean
 
@@ -54,7 +54,7 @@ bench-check: setup
 	$(BIN)/python benchmarks/sampling_speed.py --check
 
 quality: setup
-	$(BIN)/python benchmarks/ten_minutes.py "$(DATA)" --recipe "$(RECIPE)" --weights "$(WEIGHTS)"
+	$(BIN)/python benchmarks/ten_minutes.py "$(DATA)" $(if $(RECIPE),--recipe "$(RECIPE)") --weights "$(WEIGHTS)"
 
 clean:
 	rm -rf .venv demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,6 +1,6 @@
 """What a recipe gives in some minutes on this machine: KID, diversity and near-copies of a run.
 
-    python benchmarks/ten_minutes.py photos/ --recipe roses-dcgan --weights mobilenetv2.safetensors
+    python benchmarks/ten_minutes.py photos/ --weights mobilenetv2.safetensors
     python benchmarks/ten_minutes.py --run runs/00001-roses-dcgan --weights mobilenetv2.safetensors
 
 The features are those of timm's mobilenetv2_100 from the weights file you name (pictures upscaled
@@ -102,7 +102,7 @@ def main() -> None:
     """Train if asked, then measure and print."""
     parser = argparse.ArgumentParser(description="Quality of a run after some minutes.")
     parser.add_argument("source", nargs="?", help="a folder of pictures, to train on first")
-    parser.add_argument("--recipe", default="roses-dcgan")
+    parser.add_argument("--recipe", help="without, the one that is chosen for the pictures")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", default="runs")

@@ -12,7 +12,7 @@ FEW = 2_000
 MANY = 20_000
 """As many are not learnt by heart in any time that a person waits."""
 AT_64_PIXELS = {"tiny-cpu": 0.5, "modern": 1.0}
-"""Weight of R1, and of R2 where there is one, for pictures of 64x64."""
+"""Weight of R1 and R2 for pictures of 64x64."""
 
 
 class Situation(NamedTuple):
@@ -49,7 +49,7 @@ def choose(at: Situation) -> Choice:
         said.append(f"they have {width} maps at the finest resolution, and the batch is 32")
     if recipe in AT_64_PIXELS:
         weight = round(r1_weight(recipe, at.height, at.width), 4)
-        settings["penalty"] = {"r1": weight} | ({"r2": weight} if recipe == "modern" else {})
+        settings["penalty"] = {"r1": weight, "r2": weight}
         said.append(f"the penalty on D's gradient weighs {weight:g}, which goes by the pixels")
     if at.pictures >= MANY:
         settings["augment"] = {"policy": []}
