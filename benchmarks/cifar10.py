@@ -24,8 +24,9 @@ import numpy as np
 import morelike
 from interleaved import machine
 from morelike import files, pictures
+from morelike.devices import pick_device
 from morelike.evaluate.reopened import dataset_of
-from morelike.features import Extractor, extractor
+from morelike.features import Extractor, extractor, features_of
 from morelike.metrics.frechet import frechet_distance
 from morelike.runs import Run, open_run
 from morelike.settings import merge
@@ -71,7 +72,7 @@ def main() -> None:
     if asked.rehearse:
         asked.minutes, asked.samples = 0.5, 500
     asked.out.mkdir(parents=True, exist_ok=True)
-    network = extractor(NETWORK, asked.weights, "cpu" if asked.rehearse else _device(asked.device))
+    network = extractor(NETWORK, asked.weights, pick_device(asked.device))
     found = {name: curve(name, asked, network) for name in TRAININGS}
     files.write_json(asked.out / "figures.json", {"machine": machine(), "curves": found})
     plot(asked.out / "curves.png", found)
@@ -84,12 +85,6 @@ def main() -> None:
         print(f"| {name} | {shown} | {least:.1f} | {last.distance:.1f} |")
 
 
-def _device(name: str) -> str:
-    from morelike.devices import pick_device
-
-    return str(pick_device(name))
-
-
 def curve(name: str, asked: argparse.Namespace, network: Extractor) -> list[Point]:
     """Train if that is left to do, and measure every checkpoint."""
     folder = asked.out / name.replace(", ", "-").replace(" ", "-")
@@ -99,17 +94,17 @@ def curve(name: str, asked: argparse.Namespace, network: Extractor) -> list[Poin
     run = trained(folder / "run", name, asked)
     dataset = dataset_of(run)
     held_out = dataset.images[dataset.held_out[: asked.samples]]
-    real = network(held_out)
+    real = features_of(network, held_out)  # all four have the same
     points = []
     for checkpoint in run.checkpoints.all():
         if not checkpoint.images:
             continue
-        made = samples(run, checkpoint.images, asked)
+        made = samples(run, checkpoint.images, asked.device, asked.samples)
         distance = frechet_distance(network(made), real)
         points.append(Point(checkpoint.images, checkpoint.meta()["seconds"] / 60, distance))
         print(name, points[-1], flush=True)
     best = min(points, key=lambda point: point.distance)
-    grid = pictures.grid(samples(run, best.images, asked)[:100], columns=10)
+    grid = pictures.grid(samples(run, best.images, asked.device, 100), columns=10)
     pictures.write_png(folder / "best.png", grid)
     files.write_json(kept, [list(point) for point in points])
     return points
@@ -135,10 +130,9 @@ def trained(folder: Path, name: str, asked: argparse.Namespace) -> Run:
     return open_run(folder)
 
 
-def samples(run: Run, images: int, asked: argparse.Namespace) -> np.ndarray:
+def samples(run: Run, images: int, device: str, count: int) -> np.ndarray:
     """Pictures by the averaged weights of one checkpoint."""
-    made = morelike.load(run.path, images, device=asked.device)
-    return made.sample(range(asked.samples))
+    return morelike.load(run.path, images, device=device).sample(range(count))
 
 
 def plot(path: Path, found: dict[str, list[Point]]) -> None:

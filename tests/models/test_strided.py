@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +22,6 @@ from morelike.models.strided import (
     halved,
 )
 
-CPU = torch.device("cpu")
 SHAPES = [(4, 4), (2, 4), (6, 4), (8, 8), (1, 1), (16, 16)]
 """Of the smaller maps: some by products, some by both, the last one by PyTorch."""
 
@@ -69,15 +69,17 @@ def test_values_and_first_and_second_gradients_are_pytorchs(
 @pytest.mark.parametrize("places", [(4, 4), (2, 3)])
 def test_the_routes_by_products_are_exact_to_the_second_order(places: tuple[int, int]) -> None:
     x, y, weight = (t.double().requires_grad_() for t in drawn(places))
-    torch.testing.assert_close(strided._Halved.apply(x, weight), conv(x, weight))
-    torch.testing.assert_close(strided._Doubled.apply(y, weight), transposed(y, weight))
+    form = strided._Form.apply
+    torch.testing.assert_close(form("y", x, weight), conv(x, weight))
+    torch.testing.assert_close(form("x", y, weight), transposed(y, weight))
     few = x[:1, :2].detach().requires_grad_()
     small, little = y[:1, :2].detach().requires_grad_(), weight[:2, :2].detach().requires_grad_()
-    for function, arguments in (
-        (strided._Halved.apply, (few, little)),
-        (strided._Doubled.apply, (small, little)),
-        (strided._Learnt.apply, (few, small)),
+    for wanted, arguments in (
+        ("y", (few, little)),
+        ("x", (small, little)),
+        ("weight", (few, small)),
     ):
+        function = partial(form, wanted)
         assert torch.autograd.gradcheck(function, arguments)
         assert torch.autograd.gradgradcheck(function, arguments)
 

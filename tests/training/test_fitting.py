@@ -15,7 +15,8 @@ from morelike.distributed import World
 from morelike.models import configure
 from morelike.settings import merge
 from morelike.training import fitting
-from morelike.training.fitting import MOST, fitted, free_bytes, needed_bytes
+from morelike.training.fitting import MOST, fitted, needed_bytes
+from morelike.training.memory import free_bytes
 
 CPU = torch.device("cpu")
 SMALL: dict[str, Any] = {

@@ -16,6 +16,7 @@ learns that for w. The gradients of each of the three are the other two, to any 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -33,7 +34,8 @@ is sooner done by a product of matrices. Measured with 16 to 64 pictures and 64 
 def halved(x: Tensor, weight: Tensor) -> Tensor:
     """The convolution: (B, ins, 2H, 2W) and (outs, ins, 4, 4) -> (B, outs, H, W)."""
     if _is_slow(x, x.shape[2] * x.shape[3] // 4):
-        return _Halved.apply(x.bfloat16(), weight.bfloat16())  # autocast does not know it
+        # autocast does not know it
+        return _form("y", {"x": x.bfloat16(), "weight": weight.bfloat16()})
     return F.conv2d(x, weight, stride=2, padding=1)
 
 
@@ -42,7 +44,7 @@ def doubled(y: Tensor, weight: Tensor) -> Tensor:
     if weight.shape[1] <= CHANNELS and y.device.type == "cpu" and not torch.is_grad_enabled():
         return _by_pixels(y, weight)
     if _is_slow(y, y.shape[2] * y.shape[3]):
-        return _Doubled.apply(y.bfloat16(), weight.bfloat16())
+        return _form("x", {"y": y.bfloat16(), "weight": weight.bfloat16()})
     return F.conv_transpose2d(y, weight, stride=2, padding=1)
 
 
@@ -147,59 +149,55 @@ def _is_slow(maps: Tensor, places: int) -> bool:
     return (torch.get_autocast_dtype("cpu") if casts else maps.dtype) == torch.bfloat16
 
 
-class _Halved(Function):
+class _Form(Function):
+    """The gradient of f for one of x, y and the weight, given both others."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        height, width = x.shape[2] // 2, x.shape[3] // 2
-        if height * width > FEW:
-            return F.conv2d(x, weight, stride=2, padding=1)
-        y = _empty(x, len(x), len(weight), height, width)
-        torch.mm(_patches(x), _last(weight).flatten(1).T, out=_last(y).flatten(0, 2))
-        return y
+    def forward(ctx: Any, wanted: str, first: Tensor, second: Tensor) -> Tensor:
+        ctx.wanted = wanted
+        ctx.save_for_backward(first, second)
+        return GRADIENTS[wanted](first, second)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        (x, weight), (y,) = ctx.saved_tensors, grad_outputs
-        for_x, for_weight = ctx.needs_input_grad
-        return (
-            _Doubled.apply(y, weight) if for_x else None,
-            _Learnt.apply(x, y) if for_weight else None,
+        others = _others(ctx.wanted)
+        given = dict(zip((*others, ctx.wanted), (*ctx.saved_tensors, *grad_outputs), strict=True))
+        _, *asked = ctx.needs_input_grad
+        return None, *(
+            _form(name, given) if is_asked else None
+            for name, is_asked in zip(others, asked, strict=True)
         )
 
 
-class _Doubled(Function):
-    @staticmethod
-    def forward(ctx: Any, y: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(y, weight)
-        return F.conv_transpose2d(y, weight, stride=2, padding=1)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        (y, weight), (x,) = ctx.saved_tensors, grad_outputs
-        for_y, for_weight = ctx.needs_input_grad
-        return (
-            _Halved.apply(x, weight) if for_y else None,
-            _Learnt.apply(x, y) if for_weight else None,
-        )
+def _form(wanted: str, given: Mapping[str, Tensor]) -> Tensor:
+    return _Form.apply(wanted, *(given[name] for name in _others(wanted)))
 
 
-class _Learnt(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
-        ctx.save_for_backward(x, y)
-        weight = _empty(x, y.shape[1], x.shape[1], 4, 4)
-        torch.mm(_last(y).flatten(0, 2).T, _patches(x), out=_last(weight).flatten(1))
-        return weight
+def _others(wanted: str) -> tuple[str, ...]:
+    return tuple(name for name in GRADIENTS if name != wanted)
 
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        (x, y), (weight,) = ctx.saved_tensors, grad_outputs
-        for_x, for_y = ctx.needs_input_grad
-        return (
-            _Doubled.apply(y, weight) if for_x else None,
-            _Halved.apply(x, weight) if for_y else None,
-        )
+
+def _for_x(y: Tensor, weight: Tensor) -> Tensor:
+    return F.conv_transpose2d(y, weight, stride=2, padding=1)
+
+
+def _for_y(x: Tensor, weight: Tensor) -> Tensor:
+    height, width = x.shape[2] // 2, x.shape[3] // 2
+    if height * width > FEW:
+        return F.conv2d(x, weight, stride=2, padding=1)
+    y = _empty(x, len(x), len(weight), height, width)
+    torch.mm(_patches(x), _last(weight).flatten(1).T, out=_last(y).flatten(0, 2))
+    return y
+
+
+def _for_weight(x: Tensor, y: Tensor) -> Tensor:
+    weight = _empty(x, y.shape[1], x.shape[1], 4, 4)
+    torch.mm(_last(y).flatten(0, 2).T, _patches(x), out=_last(weight).flatten(1))
+    return weight
+
+
+GRADIENTS = {"x": _for_x, "y": _for_y, "weight": _for_weight}
+"""Each takes the two others, in this order."""
 
 
 def _empty(like: Tensor, *shape: int) -> Tensor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +15,7 @@ from morelike.distributed import World
 from morelike.models import family
 from morelike.training.failures import largest_that_fits, try_step
 from morelike.training.feed import Feed
+from morelike.training.memory import free_bytes
 from morelike.training.state import State
 from morelike.training.step import step
 
@@ -53,7 +52,7 @@ def fitted(
         # Where nothing fits, training says so.
         return _taken(config, -(-batch // largest) if largest else 1)
     free = free_bytes()
-    values = config.training.batch * math.prod(config.data.shape)
+    values = batch * math.prod(config.data.shape)
     if free is None or values * AMPLE < MOST * free:
         return _taken(config, 1)
     state, each = needed_bytes(config, dataset, device)
@@ -82,8 +81,8 @@ def needed_bytes(
     kept = _Kept()
     with saved_tensors_hooks(kept.add, lambda tensor: tensor):
         step(state, family(config.family), config, Feed(dataset, config, device), World())
-    weights = sum(_bytes(parameter) for n in state.networks for parameter in n.parameters())
-    everything = sum(_bytes(tensor) for tensor in state.tensors().values())
+    weights = sum(parameter.nbytes for n in state.networks for parameter in n.parameters())
+    everything = sum(tensor.nbytes for tensor in state.tensors().values())
     return everything + COPIES * weights, AT_PEAK * kept.bytes / rows
 
 
@@ -103,21 +102,3 @@ class _Kept:
     def bytes(self) -> int:
         """In all pieces."""
         return sum(piece.nbytes() for piece in self._pieces.values())
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
-
-
-def free_bytes() -> int | None:
-    """Memory of the machine, or of the container, that may still be taken; None if unknown."""
-    found: list[int] = []
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        line = next(line for line in lines if line.startswith("MemAvailable:"))
-        found.append(1024 * int(line.split()[1]))
-    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
-        group = Path("/sys/fs/cgroup")
-        limit = int((group / "memory.max").read_text(encoding="ascii"))
-        found.append(limit - int((group / "memory.current").read_text(encoding="ascii")))
-    return min(found, default=None)

@@ -142,6 +142,6 @@ class Keeper:
         if reading is None:  # until one has been measured, the newest is
             return state.best is None
         rank = reading.kid + COPIES_COUNT * reading.copying
-        is_best = state.best is None or rank <= state.best
-        state.best = min(rank + reading.error, math.inf if state.best is None else state.best)
-        return is_best
+        most = math.inf if state.best is None else state.best
+        state.best = min(most, rank + reading.error)
+        return rank <= most

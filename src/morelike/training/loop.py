@@ -55,7 +55,7 @@ def train(
         memory_kept(),
         ExitStack() as closing,
     ):
-        config, parts = fitted(config, dataset, device, world)
+        config, in_parts = fitted(config, dataset, device, world)
         state = State(config, device)
         session = Session(run, config, dataset, state, world, [*readers], clock or Clock())
         keeper = Keeper(session)
@@ -67,8 +67,8 @@ def train(
             for reader in (MetricsFile(run, seen), TensorBoard(run, seen)):
                 closing.callback(reader.close)
                 session.readers.append(reader)
-        if parts:
-            session.say(parts)
+        if in_parts:
+            session.say(in_parts)
         loop(session, keeper, interruption)
         if world.is_main:
             outputs.save_summary(run)
