@@ -25,9 +25,9 @@ import morelike
 from interleaved import machine
 from morelike import files, pictures
 from morelike.devices import pick_device
-from morelike.evaluate.reopened import dataset_of
 from morelike.features import Extractor, extractor, features_of
 from morelike.metrics.frechet import frechet_distance
+from morelike.reopened import dataset_of
 from morelike.runs import Run, open_run
 from morelike.settings import merge
 

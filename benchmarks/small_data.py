@@ -37,9 +37,9 @@ import morelike
 from morelike import files, pictures
 from morelike.errors import Interrupted
 from morelike.evaluate.evaluation import evaluate
-from morelike.evaluate.reopened import dataset_of
 from morelike.evaluate.subject import from_run
 from morelike.features import extractor
+from morelike.reopened import dataset_of
 from morelike.runs import Run, open_run
 from morelike.training.records import Record
 from ten_minutes import load_extractor, measure

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, overload
 
@@ -18,17 +17,22 @@ from morelike.checkpoint import DamagedCheckpoint, read_tensors
 from morelike.conditions import drawn
 from morelike.config import Config
 from morelike.devices import autocast, pick_device, pick_precision
+from morelike.directions import Directions, read_directions
 from morelike.errors import UserError
 from morelike.models import configure, family
 from morelike.models.family import Mapped
 from morelike.rng import SeedDraws
 from morelike.runs import is_run, open_run
 from morelike.seeds import check_seeds
+from morelike.space import Styles, space_of
 
 CHUNKS = {"cpu": 32, "cuda": 256, "mps": 64}
 """Pictures are always made in batches of exactly so many on each kind of device, the last one
 filled up. Kernels may round differently for batches of different sizes, so this is what makes a
 sample the same bytes alone and in company."""
+
+DIRECTIONS = Path("explore", "directions")
+"""Where a folder's named directions are."""
 
 STAMPS = frozenset({"schema", "versions", "recipe", "why"})
 """Keys of a stored configuration that are not settings."""
@@ -49,6 +53,8 @@ class Wish(NamedTuple):
     """What all pictures are to show; several labels are mixed by their shares."""
     attributes: Mapping[str, float] | None = None
     """The same, by attributes, in their own units."""
+    moves: Mapping[str, float] | None = None
+    """How many steps all pictures are moved along named directions."""
 
 
 @torch.no_grad()
@@ -59,13 +65,15 @@ def generate(
     device: torch.device,
     wish: Wish = Wish(),  # noqa: B008
     precision: str = "fp32",
+    along: torch.Tensor | None = None,
 ) -> Iterator[np.ndarray]:
-    """Pictures for `seeds`, in order, in chunks of (n, H, W, C) uint8.
+    """Pictures for `seeds`, in order, in chunks of (n, H, W, C) uint8, all moved `along` (D,) in
+    the generator's space if that is given.
 
     The generator runs in evaluation mode, and in `precision`, whatever it was trained in; its mode
     is put back afterwards.
     """
-    make, wish = _making(generator, wish)
+    make, wish = _making(generator, wish, along)
     for inputs, count in drawn_inputs(config, seeds, device, wish):
         was_training = generator.training
         generator.eval()
@@ -77,11 +85,25 @@ def generate(
         yield pictures.to_uint8(made)[:count]
 
 
-def _making(generator: nn.Module, wish: Wish) -> tuple[Callable[..., torch.Tensor], Wish]:
+def _making(
+    generator: nn.Module, wish: Wish, along: torch.Tensor | None
+) -> tuple[Callable[..., torch.Tensor], Wish]:
     """What makes pictures of inputs, and what is left to wish for these."""
-    if wish.truncation is None or not isinstance(generator, Mapped):
+    space, psi = space_of(generator), wish.truncation
+    if isinstance(space, Styles):
+        wish = wish._replace(truncation=None)
+    elif along is None:
         return generator, wish
-    return partial(generator.truncated, wish.truncation), wish._replace(truncation=None)
+
+    def make(*inputs: torch.Tensor) -> torch.Tensor:
+        points = space.points(inputs)
+        if isinstance(space, Styles) and psi is not None:
+            points = space.truncated(points, psi)
+        if along is not None:
+            points = points.at(points.values + along)
+        return space.pictures(points)
+
+    return make, wish
 
 
 def drawn_inputs(
@@ -112,6 +134,8 @@ class TrainedGenerator:
     """Which of its states: images seen, and whether weights are averaged or raw."""
     notices: tuple[str, ...] = ()
     """What a person should know about how it was found, such as a damaged checkpoint."""
+    home: Path | None = None
+    """The folder that it was loaded from."""
 
     @overload
     def sample(
@@ -121,6 +145,7 @@ class TrainedGenerator:
         truncation: float | None = ...,
         label: str | Mapping[str, float] | None = ...,
         attributes: Mapping[str, float] | None = ...,
+        move: Mapping[str, float] | None = ...,
         as_pil: Literal[False] = ...,
     ) -> np.ndarray: ...
     @overload
@@ -131,6 +156,7 @@ class TrainedGenerator:
         truncation: float | None = ...,
         label: str | Mapping[str, float] | None = ...,
         attributes: Mapping[str, float] | None = ...,
+        move: Mapping[str, float] | None = ...,
         as_pil: Literal[True],
     ) -> list[Image.Image]: ...
 
@@ -141,6 +167,7 @@ class TrainedGenerator:
         truncation: float | None = None,
         label: str | Mapping[str, float] | None = None,
         attributes: Mapping[str, float] | None = None,
+        move: Mapping[str, float] | None = None,
         as_pil: bool = False,
     ) -> np.ndarray | list[Image.Image]:
         """Make one picture per seed.
@@ -155,16 +182,19 @@ class TrainedGenerator:
             label: what all pictures show, where the generator was trained with labels: one, or
                 several with the shares in which they are mixed. Without, each seed has its own.
             attributes: the same, as values by name.
+            move: steps along directions that `explore directions` found, by name; 1 is one standard
+                deviation of what seeds have along it.
             as_pil: give Pillow images instead of an array.
 
         Returns:
             (N, H, W, C) uint8, or N Pillow images.
 
         Raises:
-            UserError: for seeds or a truncation out of range, or labels that it does not know.
+            UserError: for seeds or a truncation out of range, or labels or directions that it does
+                not know.
         """
         labels = {label: 1.0} if isinstance(label, str) else label
-        made = list(self.chunks(seeds, Wish(truncation, labels, attributes)))
+        made = list(self.chunks(seeds, Wish(truncation, labels, attributes, move)))
         if as_pil:
             return [pictures.to_image(picture) for chunk in made for picture in chunk]
         return np.concatenate(made)
@@ -177,16 +207,34 @@ class TrainedGenerator:
                 f"truncation {wish.truncation} is out of range; use {low} to {high} with this "
                 "generator."
             )
+        along = self.directions().along(wish.moves).to(self.device) if wish.moves else None
         return generate(
-            self.config, self.network, check_seeds(seeds), self.device, wish, self.precision
+            self.config, self.network, check_seeds(seeds), self.device, wish, self.precision, along
         )
+
+    def directions(self) -> Directions:
+        """What `explore directions` found for it.
+
+        Raises:
+            UserError: if nothing was found yet, or for another state of it.
+        """
+        if self.home is None:
+            raise UserError("directions belong to a run or generator folder; load one.")
+        found = read_directions(self.home / DIRECTIONS)
+        if found.checkpoint != self.checkpoint:
+            raise UserError(
+                f"the directions in {self.home} were found for its state at {found.checkpoint}; "
+                f"for {self.checkpoint} find them again with `morelike explore directions`."
+            )
+        return found
 
     def notes(self, seed: int, wish: Wish = Wish()) -> dict[str, str]:  # noqa: B008
         """What the PNG of one sample says about itself."""
         notes = {"run": self.name, "checkpoint": self.checkpoint, "seed": str(seed)}
         if wish.truncation is not None:
             notes["truncation"] = str(wish.truncation)
-        for name, asked in (("label", wish.labels), ("attributes", wish.attributes)):
+        asked_for = {"label": wish.labels, "attributes": wish.attributes, "move": wish.moves}
+        for name, asked in asked_for.items():
             if asked:
                 notes[name] = ", ".join(f"{key}={value:g}" for key, value in asked.items())
         return {"Software": "morelike", **notes, "licence": LICENCE_NOTE}
@@ -249,7 +297,7 @@ def _from_run(path: Path, which: str, raw: bool, device: torch.device) -> Traine
     weights = checkpoint.tensors("generator." if raw else "ema.", str(device))
     network = _build(config, weights, device, str(checkpoint.path))
     stamp = f"{checkpoint.images} images, {'raw' if raw else 'averaged'} weights"
-    return TrainedGenerator(config, network, device, "fp32", run.name, stamp, tuple(notices))
+    return TrainedGenerator(config, network, device, "fp32", run.name, stamp, tuple(notices), path)
 
 
 def _from_shared(path: Path, device: torch.device) -> TrainedGenerator:
@@ -265,7 +313,7 @@ def _from_shared(path: Path, device: torch.device) -> TrainedGenerator:
     config = stored_config(values, str(path / "config.json"))
     network = _build(config, weights, device, str(path))
     name, stamp = str(origin.get("run", path.name)), str(origin.get("checkpoint", "unknown"))
-    return TrainedGenerator(config, network, device, "fp32", name, stamp)
+    return TrainedGenerator(config, network, device, "fp32", name, stamp, home=path)
 
 
 def _build(

@@ -296,6 +296,17 @@ def test_a_toy_set_is_lazy_and_keyed() -> None:
     assert list(toy("bicycles", 0, 16)) == []
 
 
+def test_half_of_some_face_left_and_are_the_same_otherwise() -> None:
+    one, other = (list(toy(name, 40, 16)) for name in ("bicycles", "bicycles-both-ways"))
+    facing = [picture.factors["facing"] for picture in other]
+    assert 10 < facing.count("left") < 30
+    for right, either in zip(one, other, strict=True):
+        assert {**right.factors, "facing": either.factors["facing"]} == either.factors
+        drawn = right.draw()
+        turned = drawn[:, ::-1] if either.factors["facing"] == "left" else drawn
+        assert (either.draw() == turned).all()
+
+
 def test_an_unknown_toy_names_the_nearest() -> None:
     with pytest.raises(UserError, match=r"bicicle.*the nearest is 'bicycles'"):
         toy("bicicle", 1, 64)

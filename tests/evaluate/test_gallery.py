@@ -30,12 +30,12 @@ from morelike.evaluate.criteria import (
     uncanny,
 )
 from morelike.evaluate.gallery import Gallery, caption, gallery
-from morelike.evaluate.players import Players, players
 from morelike.evaluate.receipts import Receipt
-from morelike.evaluate.reopened import dataset_of
 from morelike.evaluate.scored import Scored, asked, scored
 from morelike.evaluate.sheets import sheet
 from morelike.features import extractor
+from morelike.players import Players, players
+from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.runs import Run
 from morelike.sampling import load

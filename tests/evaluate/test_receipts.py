@@ -17,7 +17,7 @@ from morelike.diagnostics.copies import Copies, Judged
 from morelike.errors import UserError
 from morelike.evaluate import reopened
 from morelike.evaluate.receipts import Receipt, checking, detector, receipts, train_keys
-from morelike.evaluate.reopened import dataset_of
+from morelike.reopened import dataset_of
 from morelike.runs import Run
 from morelike.samples import write_samples
 from morelike.sampling import Wish, load

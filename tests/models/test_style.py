@@ -23,6 +23,7 @@ from morelike.models.modulated import Dense, Modulated, RunningMean, doubled
 from morelike.models.style import Generator, GeneratorConfig, mixed, noises, path_lengths
 from morelike.rng import SeedDraws, StepDraws, rng
 from morelike.settings import merge
+from morelike.space import Points, Styles
 from morelike.training.feed import Feed
 from morelike.training.state import State
 from morelike.training.step import step
@@ -503,14 +504,19 @@ def test_truncation_goes_straight_to_the_mean() -> None:
     inputs = tuple(value.double() for value in style.inputs(config, SeedDraws(range(4), CPU)))
     generator.mean.value.copy_(numbers(4))
     w, noise = generator.mapping(inputs[0]), inputs[1]
-    torch.testing.assert_close(generator.truncated(1.0, *inputs), generator(*inputs))
+    space = Styles(generator)
+    points = space.points(inputs)
+
+    def at(psi: float, some: Points = points) -> Tensor:
+        return space.pictures(space.truncated(some, psi))
+
+    torch.testing.assert_close(at(1.0), generator(*inputs))
     mean = generator.synthesis(generator.mean.value.expand(4, -1), noise)
-    torch.testing.assert_close(generator.truncated(0.0, *inputs), mean)
+    torch.testing.assert_close(at(0.0), mean)
     half = generator.synthesis((w + generator.mean.value) / 2, noise)
-    torch.testing.assert_close(generator.truncated(0.5, *inputs), half)
+    torch.testing.assert_close(at(0.5), half)
     # Whatever the latents are.
-    swapped = generator.truncated(0.0, inputs[0].flip(0), noise)
-    torch.testing.assert_close(swapped, mean)
+    torch.testing.assert_close(at(0.0, space.points((inputs[0].flip(0), noise))), mean)
 
 
 # --- style mixing ---

@@ -59,15 +59,15 @@ def test_few_pictures_on_a_cpu_get_what_won_there() -> None:
 
 
 def test_the_penalty_goes_by_the_pixels() -> None:
-    for recipe, usual in (("tiny-cpu", 0.5), ("modern", 1.0)):
+    for recipe, usual in (("tiny-cpu", 1.0), ("modern", 1.0)):
         # At the size that a recipe is for, it is the recipe's own.
         own = recipes.find(recipe).values()["penalty"]
         assert r1_weight(recipe, 64, 64) == usual == own["r1"] == own["r2"]
         assert r1_weight(recipe, 128, 64) == pytest.approx(2 * usual)
         assert r1_weight(recipe, 256, 256) == pytest.approx(16 * usual)
     small, large = (choose(ROSES._replace(height=n, width=n)).settings for n in (32, 128))
-    assert small["penalty"] == {"r1": 0.125, "r2": 0.125}
-    assert large["penalty"] == {"r1": 2, "r2": 2}
+    assert small["penalty"] == {"r1": 0.25, "r2": 0.25}
+    assert large["penalty"] == {"r1": 4, "r2": 4}
 
 
 @pytest.mark.parametrize(("side", "width"), [(16, 64), (32, 64), (64, 32), (128, 16), (256, 8)])

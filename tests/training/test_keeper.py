@@ -108,7 +108,7 @@ def test_a_real_reading_knows_copies_from_new_pictures(
     trained_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from morelike.checkpoint import Checkpoint
-    from morelike.evaluate.reopened import dataset_of
+    from morelike.reopened import dataset_of
     from morelike.sampling import stored_config
     from morelike.training.resume import resolve
     from morelike.training.state import State

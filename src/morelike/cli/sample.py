@@ -29,6 +29,8 @@ EXAMPLES = """Examples:
   morelike sample runs/00001-roses-dcgan --seeds 0-999999 --shards 10000 --precision auto
 
   morelike sample runs/00002-conditional --label smiling=0.7 --label not_smiling=0.3
+
+  morelike sample runs/00002-conditional --move smiling=+2
 """
 
 
@@ -65,6 +67,13 @@ def sample(
     attribute: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="The same, for attributes; repeatable."),
+    ] = None,
+    move: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=STEPS",
+            help="Move all pictures along a direction of `explore directions`; repeatable.",
+        ),
     ] = None,
     safe: Annotated[
         bool,
@@ -109,6 +118,7 @@ def sample(
         truncation,
         console.amounts(label or [], "--label", "smiling, or smiling=0.7", default="1"),
         console.amounts(attribute or [], "--attribute", "happiness=0.7"),
+        console.amounts(move or [], "--move", "smile=+2"),
     )
     if shards is not None:
         if safe or with_receipts or grid is not None:
@@ -171,7 +181,7 @@ def _write_shards(
 def _check(path: Path, data: str | None, safe: bool, issued: dict[int, Receipt]) -> Check:
     """What asks for each picture's receipt, and keeps it in `issued`."""
     from morelike.evaluate.receipts import checking, detector, train_keys
-    from morelike.evaluate.reopened import dataset_of
+    from morelike.reopened import dataset_of
     from morelike.runs import is_run, open_run
 
     if not is_run(path):

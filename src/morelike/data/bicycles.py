@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import colorsys
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -136,8 +136,10 @@ def find_joints(b: Bicycle) -> Joints:
     return Joints(rear, front, crank_axle, seat_top, saddle, steering, crown, head_top, stem)
 
 
-def sample_bicycle(seed: int, index: int) -> Bicycle:
+def sample_bicycle(seed: int, index: int, *, turned: bool = False) -> Bicycle:
     """Return bicycle number `index` of the endless set `seed`; it depends on these two only.
+
+    It faces right; with `turned` about half of them face left.
 
     Raises:
         ValueError: if either number is negative.
@@ -153,7 +155,7 @@ def sample_bicycle(seed: int, index: int) -> Bicycle:
     length = float(rng.uniform(0.972, 1.0)) * (1 - 2 * margin)
     slack = 1 - 2 * margin - length
     radius = measures["wheel_radius"]
-    return Bicycle(
+    bicycle = Bicycle(
         kind=kind,
         facing="right",
         paint=paint,
@@ -168,6 +170,8 @@ def sample_bicycle(seed: int, index: int) -> Bicycle:
         crank_angle=float(rng.uniform(0, 360)),
         **measures,
     )
+    # Drawn last, so that all else is the same.
+    return replace(bicycle, facing="left") if turned and rng.random() < 0.5 else bicycle
 
 
 def _pick(rng: np.random.Generator, shares: dict[str, float]) -> str:

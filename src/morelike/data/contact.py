@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from morelike.lettering import LINE, plain
 from morelike.page.images import shrunk, to_image
 
 MOST_PICTURES = 400
@@ -15,7 +16,6 @@ LONGEST_SIDE = 128
 PAPER = (226, 226, 226)  # neither white nor black, so that the edge of either can be seen
 INK = (40, 40, 40)
 FRAME = (213, 94, 0)  # an orange-red that the colour-blind can tell from the paper
-CAPTION_HEIGHT = 13
 
 
 def evenly_chosen(count: int, most: int) -> list[int]:
@@ -63,7 +63,7 @@ def contact_sheet(
     width, height = shrunk((images[0].shape[1], images[0].shape[0]), LONGEST_SIDE)
     gap = max(2, min(width, height) // 16)
     across = width + gap
-    down = height + gap + (CAPTION_HEIGHT if captions else 0)
+    down = height + gap + (LINE if captions else 0)
     columns = min(columns or math.ceil(math.sqrt(len(chosen) * down / across)), len(chosen))
     rows = math.ceil(len(chosen) / columns)
     sheet = Image.new("RGB", (gap + columns * across, gap + rows * down), PAPER)
@@ -78,8 +78,8 @@ def contact_sheet(
             pen.rectangle(frame, fill=FRAME)
         sheet.paste(picture, (left, top))
         if captions:
-            line = Image.new("RGB", (width, CAPTION_HEIGHT), PAPER)  # cuts off what is too long
-            ImageDraw.Draw(line).text((0, 0), _plain(captions[number]), INK, font)
+            line = Image.new("RGB", (width, LINE), PAPER)  # cuts off what is too long
+            ImageDraw.Draw(line).text((0, 0), plain(captions[number][:100]), INK, font)
             sheet.paste(line, (left, top + height + gap // 2))
     return np.asarray(sheet)
 
@@ -91,8 +91,3 @@ def _on_paper(pixels: np.ndarray, size: tuple[int, int]) -> Image.Image:
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", size, (*PAPER, 255)), image)
     return image.convert("RGB")
-
-
-def _plain(caption: str) -> str:
-    """What the built-in font can draw, on one line."""
-    return "".join(c if " " <= c <= "~" else "?" for c in caption[:100])

@@ -12,7 +12,8 @@ from morelike.data.bicycle_drawing import draw_bicycle
 from morelike.data.bicycles import sample_bicycle
 from morelike.errors import UserError, nearest
 
-TOYS = ("bicycles",)
+TOYS = ("bicycles", "bicycles-both-ways")
+"""Bicycles that face right, and the same of which about half face left."""
 VERSION = 1
 """Part of what a drawn picture is known by: raise it when the same number gives other pixels."""
 
@@ -41,7 +42,8 @@ def toy(name: str, count: int, size: int, seed: int = 0) -> Iterator[ToyPicture]
             "a toy set needs a count and a seed of 0 or more and a size of 1 or more, "
             f"not count {count}, seed {seed}, size {size}."
         )
-    bicycles = (sample_bicycle(seed, index) for index in range(count))
+    turned = name != "bicycles"
+    bicycles = (sample_bicycle(seed, index, turned=turned) for index in range(count))
     return (
         ToyPicture(f"{name}/{index:05d}", bicycle.factors(), partial(draw_bicycle, bicycle, size))
         for index, bicycle in enumerate(bicycles)

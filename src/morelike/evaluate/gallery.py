@@ -15,12 +15,12 @@ from morelike.data.scan import Progress
 from morelike.errors import UserError
 from morelike.evaluate.criteria import CRITERIA, Chosen, chosen, names
 from morelike.evaluate.gallery_page import page
-from morelike.evaluate.players import players
 from morelike.evaluate.receipts import detector
-from morelike.evaluate.reopened import dataset_of
 from morelike.evaluate.scored import MOST_REAL, Opinions, Say, Scored, asked, scored
 from morelike.evaluate.sheets import sheet
 from morelike.features import extractor
+from morelike.players import players
+from morelike.reopened import dataset_of
 from morelike.runs import Run, cannot_write, is_run, open_run
 from morelike.sampling import LICENCE_NOTE, load
 

@@ -11,10 +11,10 @@ from morelike.diagnostics.copying import most_honest
 from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Curve
 from morelike.diagnostics.learning import FEWEST, Moment, recorded
-from morelike.evaluate.players import spread_over
 from morelike.evaluate.subject import SEEDS_FROM, Subject
 from morelike.features import Extractor, features_of
 from morelike.metrics.kernel import kid
+from morelike.players import spread_over
 
 SAMPLES = 128
 CHECKPOINTS = 12

@@ -13,9 +13,9 @@ from morelike.diagnostics import discriminator, health, latent, leak
 from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Finding
 from morelike.diagnostics.learning import CHANCE, unlike_by_chance
-from morelike.evaluate.players import Players, players, spread_over
 from morelike.evaluate.subject import SEEDS_FROM, Subject
 from morelike.metrics.manifold import manifold
+from morelike.players import Players, players, spread_over
 from morelike.rng import rng
 from morelike.runs import Run
 from morelike.sampling import Wish, drawn_inputs

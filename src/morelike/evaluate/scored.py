@@ -18,9 +18,9 @@ from morelike.evaluate.criteria import (
     percentiles,
     realism,
 )
-from morelike.evaluate.players import Players
 from morelike.evaluate.receipts import Receipt, receipts, train_keys
 from morelike.features import Extractor, features_of
+from morelike.players import Players
 from morelike.rng import rng
 
 MOST_REAL = 2_000

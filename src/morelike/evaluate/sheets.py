@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from morelike.lettering import LINE, broken, plain
 from morelike.pictures import to_rgb
 
 PAPER, INK, FAINT = (226, 226, 226), (40, 40, 40), (96, 96, 96)
@@ -15,7 +16,7 @@ FRAME = (213, 94, 0)
 """An orange-red that the colour-blind can tell from the paper."""
 SIDE = 128
 """Pictures are shown about this large, small ones by whole multiples so that pixels stay sharp."""
-LINE, MARGIN, GAP = 13, 10, 4
+MARGIN, GAP = 10, 4
 FEWEST_COLUMNS, COLUMNS = 2, 4
 
 
@@ -46,14 +47,14 @@ def sheet(
     columns = min(COLUMNS, max(FEWEST_COLUMNS, len(samples)))
     full = columns * across + MARGIN
     font = ImageFont.load_default()
-    head = [title, *_broken(note, font, full - 2 * MARGIN)]
+    head = [title, *broken(note, font, full - 2 * MARGIN)]
     top = 2 * MARGIN + len(head) * LINE
     size = (full, top + math.ceil(len(samples) / columns) * down)
     page = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(page)
     for number, text in enumerate(head):
         colour = FAINT if number else INK
-        pen.text((MARGIN, MARGIN + number * LINE), _plain(text), colour, font)
+        pen.text((MARGIN, MARGIN + number * LINE), plain(text), colour, font)
     for place, pair in enumerate(zip(to_rgb(samples), to_rgb(nearest), strict=True)):
         x = MARGIN + place % columns * across
         y = top + place // columns * down
@@ -65,7 +66,7 @@ def sheet(
         x -= 2 * (width + GAP)
         for number, text in enumerate(captions[place]):
             line = Image.new("RGB", (across - GAP, LINE), PAPER)  # cuts off what is too long
-            ImageDraw.Draw(line).text((0, 0), _plain(text), FAINT if number else INK, font)
+            ImageDraw.Draw(line).text((0, 0), plain(text), FAINT if number else INK, font)
             page.paste(line, (x, y + height + 3 + number * LINE))
     return np.asarray(page)
 
@@ -77,20 +78,3 @@ def _shown_size(width: int, height: int) -> tuple[int, int, Image.Resampling]:
     scale = 2 * SIDE / max(width, height)
     sides = max(1, round(width * scale)), max(1, round(height * scale))
     return *sides, Image.Resampling.LANCZOS
-
-
-def _broken(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> list[str]:
-    """The text in lines that are not wider than this, broken between words."""
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(_plain(longer)) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
-
-
-def _plain(text: str) -> str:
-    """What the built-in font can draw."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text)

@@ -15,7 +15,7 @@ from morelike.data import Dataset, open_dataset, open_source, prepare
 from morelike.data.dataset import is_prepared
 from morelike.data.scan import Progress
 from morelike.errors import UserError
-from morelike.evaluate.reopened import dataset_of
+from morelike.reopened import dataset_of
 from morelike.rng import SeedDraws
 from morelike.runs import Run, open_run
 

@@ -61,10 +61,8 @@ class Mapped(Protocol):
         """
         ...
 
-    def truncated(self, psi: float, *inputs: Tensor) -> Tensor:
-        """Pictures of mean + psi (w - mean), of the inputs that the generator is called with: psi =
-        1 leaves them as they are, 0 gives the mean picture.
-        """
+    def centre(self) -> Tensor:
+        """The mean of w over many latents, (D,)."""
         ...
 
 

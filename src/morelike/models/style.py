@@ -196,11 +196,9 @@ class Generator(nn.Module):
             picture = doubled(picture) + colour(x, each[2 * number + 3])
         return torch.tanh(picture)
 
-    def truncated(self, psi: float, *inputs: Tensor) -> Tensor:
-        """Pictures with w' = mean + psi (w - mean) (Karras et al. 2019, appendix B)."""
-        latents, condition, noise, _ = self.told(inputs)
-        w = self.mapping(latents, condition)
-        return self.synthesis(torch.lerp(self.mean.value.expand_as(w), w, psi), noise)
+    def centre(self) -> Tensor:
+        """The mean of w over the latents of training, (D,)."""
+        return self.mean.value
 
     def forward(self, *inputs: Tensor) -> Tensor:
         """The pictures."""

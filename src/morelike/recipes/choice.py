@@ -11,7 +11,7 @@ FEW = 2_000
 """Fewer pictures are learnt by heart within minutes on a GPU."""
 MANY = 20_000
 """As many are not learnt by heart in any time that a person waits."""
-AT_64_PIXELS = {"tiny-cpu": 0.5, "modern": 1.0}
+AT_64_PIXELS = {"tiny-cpu": 1.0, "modern": 1.0}
 """Weight of R1 and R2 for pictures of 64x64."""
 
 

@@ -10,8 +10,8 @@ import torch
 from morelike.augment import augment
 from morelike.checkpoint import TENSORS, save_tensors
 from morelike.errors import UserError
-from morelike.evaluate.players import COMPANY_FROM, Players, players, spread_over
 from morelike.models import configure, family
+from morelike.players import COMPANY_FROM, Players, players, spread_over
 from morelike.rng import SeedDraws, rng
 from morelike.runs import Run
 from morelike.sampling import load
@@ -183,7 +183,7 @@ def test_a_discriminator_that_mixes_nothing_needs_no_company() -> None:
     assert one.logits_of_pictures(asked, images(3, 1)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_pictures_are_augmented_as_in_training_and_always_alike() -> None:
+def test_pictures_are_augmentedas_in_training_and_always_alike() -> None:
     plain = untrained({**DCGAN, "discriminator": {"width": 4, "norm": "spectral"}})
     policy = {"policy": ["color", "translation"], "translation": 0.25}
     one = untrained({**DCGAN, "discriminator": {"width": 4, "norm": "spectral"}}, augment=policy)

@@ -139,7 +139,7 @@ class Players:
             draws = SeedDraws(filled, self.device)
             condition = drawn(self.config.condition, draws)
             given = chosen.inputs(self.config, draws, condition)
-            with _as_in_training(network, batch_norm=not averaged):
+            with as_in_training(network, batch_norm=not averaged):
                 made = made_at_all_scales(network, given)
             parts.append(tuple(scale[: len(some)] for scale in made))
             conditions.append(condition[: len(some)])
@@ -243,7 +243,7 @@ class Players:
                     pair = (batch, rest) if kind == "real" else (rest, batch)
                     batch = _joined(*pair)
                     places = places if kind == "real" else places + self.batch
-            with _as_in_training(network, batch_norm=True):
+            with as_in_training(network, batch_norm=True):
                 features = network.features(*batch.scales)
                 answers.append(wide(network.logits(features, batch.condition))[places])
         every = torch.cat(answers)
@@ -358,7 +358,7 @@ def spread_over(found: Sequence[Checkpoint], count: int) -> list[Checkpoint]:
 
 
 @contextmanager
-def _as_in_training(network: nn.Module, *, batch_norm: bool) -> Iterator[None]:
+def as_in_training(network: nn.Module, *, batch_norm: bool) -> Iterator[None]:
     """Batch norm takes the batch's statistics and remembers none of them; all else is as in
     evaluation, so that no spectral norm takes a step.
     """
