@@ -45,9 +45,9 @@ def test_the_figures_are_of_one_piece(made: Found) -> None:
         low, high = one["chance_db"]
         assert -5 < low < 0 < high < 5
         near = [abs(ratio) <= 3 for ratio in one["power_ratio_db"]]
-        expected = None if not near[-1] else 0 if all(near) else 16
+        expected = None if not near[-1] else 0 if all(near) else 800
         assert one["appears_at_images"] == expected
-        appeared.append({None: None, 0: 0, 16: 1}[expected])
+        appeared.append({None: None, 0: 0, 800: 1}[expected])
         # An untrained generator's samples are nearly all gray.
         assert one["power_ratio_db"][0] < -10
         assert one["patch_distance_to_that_of_real_halves"][0] > 1
@@ -71,7 +71,7 @@ def test_discriminators_are_asked_about_all_samples(made: Found, labelled_run: R
     dataset = dataset_of(labelled_run)
     around = dataset.train[np.sort(rng(0, "asked").permutation(len(dataset.train))[:256])]
     shown = around[np.sort(rng(0, "asked", "some").permutation(len(around))[:64])]
-    both = [players(labelled_run, str(images)) for images in (0, 16)]
+    both = [players(labelled_run, str(images)) for images in (0, 800)]
     for row, now in enumerate(both):
         real = now.logits_of_pictures(dataset.images[shown], dataset.images[around])
         for column, maker in enumerate(both):
