@@ -184,12 +184,12 @@ def _learnt(
     return Reader(traits, network, device, scores)
 
 
-def built(dataset: Dataset, traits: Sequence[Trait]) -> nn.Sequential:
+def built(dataset: Dataset, traits: Sequence[Trait], seed: int = 0) -> nn.Sequential:
     """The network with its initial weights: DCGAN's discriminator, narrow, with other answers."""
     height, width = dataset.settings.size
     shape = (int(dataset.settings.channels), height, width)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         trunk, count = dcgan.trunk(shape, dcgan.DiscriminatorConfig(width=WIDTH))
         network = nn.Sequential(trunk, nn.Linear(count, sum(trait.size for trait in traits)))
         dcgan.initialise(network)
@@ -201,11 +201,12 @@ def learn(
     traits: Sequence[Trait],
     device: torch.device,
     progress: Callable[[int, int], None],
+    seed: int = 0,
 ) -> nn.Sequential:
     """Train on the training pictures: cross-entropy of words, squared error of numbers in units of
     their spread, by Adam with a rate that falls to 0. Rare classes count as much as common ones.
     """
-    network = built(dataset, traits).to(device).train()
+    network = built(dataset, traits, seed).to(device).train()
     optimizer = torch.optim.Adam(network.parameters(), RATE)
     falling = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: (1 + math.cos(math.pi * step / STEPS)) / 2
@@ -215,7 +216,7 @@ def learn(
     sizes = [trait.size for trait in traits]
     weights = [_weights(part, trait) for trait, part in zip(traits, wanted, strict=True)]
     for step in range(STEPS):
-        numbers = rng(0, "reader", step)
+        numbers = rng(seed, "reader", step)
         rows = numbers.randint(0, len(dataset.train), BATCH)
         images = shown(dataset.images[dataset.train[rows]], device)
         down, right = (int(numbers.randint(-most, most + 1)) for most in reach)
