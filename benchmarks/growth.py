@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from interleaved import machine
 from morelike import files
@@ -47,6 +48,13 @@ class Point(NamedTuple):
     training_mib: float
 
 
+COLUMNS: dict[str, Callable[[Point], float]] = {
+    "preparing, s": lambda p: p.preparing,
+    "step, ms": lambda p: 1000 * p.step,
+    "training, MiB": lambda p: p.training_mib,
+}
+
+
 def main() -> None:
     """Measure what is not measured yet, then print and plot."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -62,6 +70,7 @@ def main() -> None:
             files.write_json(kept, [list(point) for point in found])
     print(machine())
     print("\n".join(tables(found)))
+    plot(options.out / "growth.png", found)
 
 
 def asked() -> Iterator[dict[str, int]]:
@@ -105,28 +114,42 @@ def exponent(points: Sequence[tuple[float, float]]) -> float:
     return float(np.polyfit(x, y, 1)[0])
 
 
+def along(found: Sequence[Point], name: str) -> list[Point]:
+    """Those that differ in this alone, in its order."""
+    rest = {key: value for key, value in USUAL.items() if key != name}
+    rows = [p for p in found if all(getattr(p, key) == value for key, value in rest.items())]
+    return sorted(rows, key=lambda p: getattr(p, name))
+
+
 def tables(found: Sequence[Point]) -> Iterator[str]:
     """A table for each thing that grows, with the exponents under it."""
-    columns: dict[str, Callable[[Point], float]] = {
-        "preparing, s": lambda p: p.preparing,
-        "step, ms": lambda p: 1000 * p.step,
-        "training, MiB": lambda p: p.training_mib,
-    }
     for name in USUAL:
-        rest = {key: value for key, value in USUAL.items() if key != name}
-        rows = sorted(
-            (p for p in found if all(getattr(p, key) == value for key, value in rest.items())),
-            key=lambda p: getattr(p, name),
-        )
-        yield f"\n| {name} | {' | '.join(columns)} |\n| --- {'| --- ' * len(columns)}|"
+        rows = along(found, name)
+        yield f"\n| {name} | {' | '.join(COLUMNS)} |\n| --- {'| --- ' * len(COLUMNS)}|"
         for row in rows:
-            cells = " | ".join(f"{read(row):.4g}" for read in columns.values())
+            cells = " | ".join(f"{read(row):.4g}" for read in COLUMNS.values())
             yield f"| {getattr(row, name):,} | {cells} |"
         slopes = (
             f"{exponent([(getattr(row, name), read(row)) for row in rows]):.2f}"
-            for read in columns.values()
+            for read in COLUMNS.values()
         )
         yield f"| exponent | {' | '.join(slopes)} |"
+
+
+def plot(path: Path, found: Sequence[Point]) -> None:
+    """A row for each measure, a column for each thing that grows; both axes logarithmic."""
+    figure = Figure(figsize=(9, 7), layout="constrained")
+    axes = figure.subplots(len(COLUMNS), len(USUAL), sharey="row", sharex="col")
+    for row, (measure, read) in zip(axes, COLUMNS.items(), strict=True):
+        for axis, name in zip(row, USUAL, strict=True):
+            points = [(getattr(point, name), read(point)) for point in along(found, name)]
+            axis.loglog(*zip(*points, strict=True), "o-", color="#1f6f8b")
+            axis.set_title(f"exponent {exponent(points):.2f}", fontsize=9)
+            axis.grid(alpha=0.25, which="both")
+        row[0].set_ylabel(measure)
+    for axis, name in zip(axes[-1], USUAL, strict=True):
+        axis.set_xlabel(name)
+    figure.savefig(path, dpi=90)
 
 
 if __name__ == "__main__":

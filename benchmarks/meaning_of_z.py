@@ -3,7 +3,8 @@
     python benchmarks/meaning_of_z.py --minutes 15 --out meaning/
 
 Two InfoGANs of the same networks are trained for as many minutes of the processor: one whose codes
-are rewarded for being readable, and one in which they are mere inputs (`information` next to 0). Of each:
+are rewarded for being readable, and one in which they are mere inputs (`information` next to 0). Of
+each:
 
 - **directions** by labels, SeFa and PCA against random ones, by their measured effect;
 - **sliders**: 64 samples are moved from -3 to 3 along the direction of a factor, and the factor is

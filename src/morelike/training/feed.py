@@ -16,7 +16,9 @@ from morelike.rng import StepDraws
 
 RESIDENT_SHARE = 0.3
 """Pictures stay on the device as uint8 if they take at most this share of its free memory."""
-CPU_RESIDENT_BYTES = 4 * 2**30
+CPU_RESIDENT_BYTES = 2**29
+"""On a CPU more than that is read through the file's map: the system keeps what it has room for,
+and a copy beside it would only take room away."""
 
 
 class Feed:

@@ -39,6 +39,7 @@ class Plan:
     rejected: int
     device: str
     precision: str
+    batch: int
     generator_parameters: int
     discriminator_parameters: int
     generator_gflop: float
@@ -99,6 +100,7 @@ def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None
         rejected=len(dataset.rejected),
         device=str(device),
         precision=training.precision,
+        batch=training.batch,
         generator_parameters=_count(state.networks.generator),
         discriminator_parameters=_count(state.networks.discriminator),
         generator_gflop=_gflop(state.networks.generator, *inputs),
