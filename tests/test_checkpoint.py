@@ -187,6 +187,18 @@ def test_half_written_folders_are_ignored_and_cleared_away(folder: CheckpointFol
     assert (folder.path / "notes.txt").exists()
 
 
+def test_history_keeps_the_first_since_each_doubling(tmp_path: Path) -> None:
+    folder = CheckpointFolder(tmp_path)
+    for images in (0, *range(1000, 20_000, 1000)):
+        folder.save(images, tensors(images), {})
+        folder.prune(keep=2, history=True)
+    # Doublings are those of 1,024: 1,000 is before it, 2,000 the first after, then 3,000 and so on.
+    expected = [0, 1000, 2000, 3000, 5000, 9000, 17_000, 18_000, 19_000]
+    assert [checkpoint.images for checkpoint in folder.all()] == expected
+    folder.prune(keep=2)
+    assert [checkpoint.images for checkpoint in folder.all()] == [18_000, 19_000]
+
+
 def test_pruning_keeps_the_last_ones_and_the_best(folder: CheckpointFolder) -> None:
     for images in (200, 300):
         folder.save(images, tensors(images), {})

@@ -143,6 +143,7 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("training.checkpoint_minutes", [0.01], [0]),
     ("training.stop_when", [[], ["copying", "stalled"]], [["bored"], "copying"]),
     ("training.keep", [1, 1000], [0]),
+    ("training.history", [True, False], ["some", 7]),
     ("generator.width", [1, 1024], [0, 1025]),
     ("generator.latent", [1, 65536], [0, 65537]),
     ("generator.upsampling", ["transposed", "nearest"], ["bilinear", None]),

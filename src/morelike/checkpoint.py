@@ -172,10 +172,19 @@ class CheckpointFolder:
         checkpoint = Checkpoint(self.path / images)
         return checkpoint if images.isdigit() and checkpoint.path.is_dir() else None
 
-    def prune(self, keep: int) -> None:
-        """Remove all but the last `keep` checkpoints and `best`, and what killed processes left."""
-        best = self.pointed("best")
-        for checkpoint in self.all()[:-keep]:
+    def prune(self, keep: int, history: bool = False) -> None:
+        """Remove all but the last `keep` checkpoints and `best`, and what killed processes left.
+
+        With `history` the first checkpoint since each doubling of the images stays as well: few,
+        and close together where much happens.
+        """
+        best, found, octaves = self.pointed("best"), self.all(), set[int]()
+        for checkpoint in found[:-keep]:
+            octave = checkpoint.images.bit_length()
+            is_first = octave not in octaves
+            octaves.add(octave)
+            if history and is_first:
+                continue
             if best is None or checkpoint.path != best.path:
                 shutil.rmtree(checkpoint.path)
         for leftover in self.path.glob(".writing-*"):

@@ -408,6 +408,9 @@ class TrainingConfig(Section):
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 1.0
     keep: Annotated[int, Field(ge=1)] = 3
     """How many of the last checkpoints are kept; the best one is kept besides."""
+    history: bool = True
+    """Keep the first checkpoint since each doubling of the images, too, so that one can look back
+    (`morelike explore observatory`, `timelapse`): some four to ten of them."""
 
     @model_validator(mode="after")
     def _parts_divide_the_batch(self) -> TrainingConfig:
@@ -426,7 +429,7 @@ D = TypeVar("D", bound=Section)
 
 FREE_ON_RESUME = frozenset(
     f"training.{key}"
-    for key in ("images", "minutes", "device", "log_every", "checkpoint_minutes", "keep")
+    for key in ("images", "minutes", "device", "log_every", "checkpoint_minutes", "keep", "history")
 )
 """Keys that may change when a run goes on: they do not change what a step computes."""
 

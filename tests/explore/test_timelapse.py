@@ -106,7 +106,7 @@ def test_what_cannot_be_done_is_said(trained_run: Run, run_copy: Run, tmp_path: 
     run_copy.checkpoints.prune(1)
     for checkpoint in run_copy.checkpoints.all()[:-1]:  # the best one
         (checkpoint.path / TENSORS).write_bytes(b"")
-    with pytest.raises(UserError, match=r"keeps 1 usable checkpoint, .*training\.keep=20"):
+    with pytest.raises(UserError, match=r"keeps 1 usable checkpoint, .*checkpoint_minutes=0\.2"):
         timelapse(run_copy.path, tmp_path)
     with pytest.raises(UserError, match="there is no run folder"):
         timelapse(tmp_path / "nothing")

@@ -45,7 +45,7 @@ def _spectrum_words(stops: Sequence[Milestone], spectra: Spectra) -> list[str]:
         lines = [
             f"At the first checkpoint, after {stops[0].images:,} images, all frequencies have "
             f"within {WITHIN:g} dB of real pictures' power, and keep it; which came first is not "
-            "to be seen (training.keep = 20 keeps earlier checkpoints)."
+            "to be seen (training.history keeps early checkpoints, training.keep more of the last)."
         ]
         return lines + _other_patterns(spectra)
     there = [

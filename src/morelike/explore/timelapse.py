@@ -157,8 +157,8 @@ def milestones(run: Run, most: int) -> tuple[list[Milestone], list[str]]:
     if len(found) < 2:
         raise UserError(
             f"{run.path} keeps {len(found)} usable checkpoint{'s' * (len(found) != 1)}, and change "
-            "over time needs two or more; train with --set training.keep=20 and, for a short run, "
-            "--set training.checkpoint_minutes=0.5."
+            "over time needs two or more; train for longer, or with "
+            "--set training.checkpoint_minutes=0.2."
         )
     return found, notices
 

@@ -112,7 +112,8 @@ class Keeper:
                 n.removeprefix("ema."): t for n, t in tensors.items() if n.startswith("ema.")
             }
             outputs.save_generator(self._session.run, averaged, checkpoint, reading)
-        self._folder.prune(self._session.config.training.keep)
+        settings = self._session.config.training
+        self._folder.prune(settings.keep, settings.history)
 
     def _read(self, meter: Meter, last: bool) -> Reading | None:
         session = self._session

@@ -13,7 +13,7 @@ EXAMPLES = """Examples:
 
   morelike explore observatory runs/00001-roses-dcgan
 
-  morelike train photos/ --minutes 10 --set training.keep=20
+  morelike train photos/ --minutes 10 --set training.keep=40
 """
 
 
