@@ -10,12 +10,11 @@ import pytest
 from PIL import Image
 
 from conftest import WritePictures
-from morelike import files
+from morelike import files, reopened
 from morelike.config import DataConfig
 from morelike.data import open_source, prepare
 from morelike.diagnostics.copies import Copies, Judged
 from morelike.errors import UserError
-from morelike.evaluate import reopened
 from morelike.evaluate.receipts import Receipt, checking, detector, receipts, train_keys
 from morelike.reopened import dataset_of
 from morelike.runs import Run
