@@ -31,6 +31,12 @@ def to_uint8(pictures: Tensor) -> np.ndarray:
     return scaled.permute(0, 2, 3, 1).to("cpu", torch.uint8).contiguous().numpy()
 
 
+def from_uint8(pictures: np.ndarray, device: torch.device) -> Tensor:
+    """(N, H, W, C) uint8, may be memory-mapped -> (N, C, H, W) float32 in [-1, 1]."""
+    tensor = torch.from_numpy(np.array(pictures)).to(device)
+    return tensor.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
 def to_rgb(pictures: np.ndarray) -> np.ndarray:
     """(..., C) uint8 with any C -> (..., 3); transparency is laid on white."""
     if pictures.shape[-1] == 3:

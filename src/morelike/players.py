@@ -21,6 +21,7 @@ from morelike.models import family
 from morelike.models.adversarial import made_at_all_scales
 from morelike.models.discriminator import Discriminator, Pictures
 from morelike.models.layers import MinibatchDiscrimination, MinibatchStandardDeviation, wide
+from morelike.pictures import from_uint8
 from morelike.rng import SeedDraws, rng
 from morelike.runs import Run
 from morelike.sampling import stored_config
@@ -113,8 +114,7 @@ class Players:
         size = self.config.condition.size
         if size and (condition is None or condition.shape != (len(images), size)):
             raise ValueError(f"the run is conditional: conditions ({len(images)}, {size}) needed")
-        pictures = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
-        pictures = pictures.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+        pictures = from_uint8(images, self.device)
         scales = self._asked().scales(pictures) if self.discriminator else (pictures,)
         told = (
             torch.from_numpy(condition).float().to(self.device)

@@ -16,6 +16,7 @@ from morelike.metrics.memorization import mifid
 from morelike.metrics.per_class import kid_per_class
 from morelike.metrics.resampling import bootstrap
 from morelike.metrics.sliced_wasserstein import sliced_wasserstein
+from morelike.pictures import from_uint8
 from morelike.rng import rng
 
 K = 5
@@ -110,7 +111,7 @@ def measures_finding(
 def _texture(evidence: Evidence) -> Figure:
     """How far patches are apart, without any extractor."""
     train, samples = (
-        torch.from_numpy(np.array(x.images[:MOST_PATCHED])).permute(0, 3, 1, 2).float() / 127.5 - 1
+        from_uint8(x.images[:MOST_PATCHED], torch.device("cpu"))
         for x in (evidence.train, evidence.samples)
     )
     count, half = min(len(train), len(samples)), len(train) // 2

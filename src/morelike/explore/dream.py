@@ -33,7 +33,7 @@ from morelike.explore.dreaming import (
 )
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Progress, quiet
-from morelike.explore.reader import Reader, reader_of, shown, truth
+from morelike.explore.reader import Reader, reader_of, truth
 from morelike.explore.sheet import Row, heat, sheet
 from morelike.players import Players, as_in_training, players
 from morelike.reopened import dataset_of
@@ -118,7 +118,7 @@ def dream(
     play = players(run, str(checkpoint), str(pick_device(device)))
     dataset = dataset_of(run, data)
     chosen = rng(0, "dream", "real").permutation(dataset.train)[:LOOKED_AT]
-    real = shown(dataset.images[np.sort(chosen)], play.device)
+    real = pictures.from_uint8(dataset.images[np.sort(chosen)], play.device)
     fake = play.made(range(SEEDS_FROM, SEEDS_FROM + LOOKED_AT), averaged=True)
     looks = list(_looks(play, dataset, run.path, of, real))
     facts: dict[str, Any] = {
@@ -264,7 +264,7 @@ def _by_label(reader: Reader, dataset: Dataset, look: Look, layer: Layer) -> Ten
         return None
     rows = np.sort(rng(0, "dream", "labels").permutation(dataset.train)[: 2 * LOOKED_AT])
     (classes,) = truth(dataset, rows, [trait])
-    peaks = _seen(look, layer, shown(dataset.images[rows], reader.device)).peaks
+    peaks = _seen(look, layer, pictures.from_uint8(dataset.images[rows], reader.device)).peaks
     each = torch.from_numpy(classes)
     apart = [
         separation(peaks[each == number], peaks[each != number])

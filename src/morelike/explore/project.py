@@ -36,6 +36,7 @@ from morelike.explore.inversion import (
 from morelike.explore.opened import Opened, Progress, opened, quiet
 from morelike.explore.sheet import Row, heat, sheet
 from morelike.features import extractor
+from morelike.pictures import from_uint8
 from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.runs import cannot_write, is_run
@@ -276,8 +277,11 @@ def _searched(
 ) -> tuple[Room, _Search]:
     """The room that was searched, and what was found."""
     pool = model.points(range(POOL_FROM, POOL_FROM + POOL), wish)
-    targets, shown = _tensor(images, pool.values), model.show(pool)
-    seen = [summary(_tensor(shown[at : at + ROWS], pool.values)) for at in range(0, POOL, ROWS)]
+    targets, shown = from_uint8(images, pool.values.device), model.show(pool)
+    seen = [
+        summary(from_uint8(shown[at : at + ROWS], pool.values.device))
+        for at in range(0, POOL, ROWS)
+    ]
     # One start is any sample, so that not all of them lie in one wrong place.
     near = nearest(torch.cat(seen), summary(targets), max(1, starts - 1))
     other = torch.arange(len(targets), device=near.device)[:, None] % POOL
@@ -306,11 +310,6 @@ def _room(model: Opened, samples: Tensor) -> Room:
     # The family regressor is fed conditions in place of latents, and a label is a choice.
     choices = sum(getattr(config.generator, "categorical", ())) if latent else 0
     return room_of_latents(samples, latent, choices or len(config.condition.classes) * (not latent))
-
-
-def _tensor(images: np.ndarray, like: Tensor) -> Tensor:
-    """(N, H, W, C) uint8 to (N, C, H, W) in [-1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).to(like).div(127.5).sub(1)
 
 
 def percentile(value: float, among: np.ndarray) -> float:

@@ -24,6 +24,7 @@ from morelike.conditions import LABEL
 from morelike.data import Dataset
 from morelike.errors import UserError
 from morelike.models import dcgan
+from morelike.pictures import from_uint8
 from morelike.rng import rng
 
 STEPS, BATCH, WIDTH, RATE = 600, 64, 16, 2e-3
@@ -73,7 +74,7 @@ class Reader:
             Of each trait (N, K) probabilities of its classes, or (N, 1) values in its own units.
         """
         answers = [
-            self.network(shown(images[start : start + CHUNK], self.device)).float().cpu()
+            self.network(from_uint8(images[start : start + CHUNK], self.device)).float().cpu()
             for start in range(0, len(images), CHUNK)
         ]
         parts = torch.cat(answers).split([trait.size for trait in self.traits], 1)
@@ -83,12 +84,6 @@ class Reader:
             ).numpy()
             for trait, part in zip(self.traits, parts, strict=True)
         }
-
-
-def shown(images: np.ndarray, device: torch.device) -> Tensor:
-    """(N, H, W, C) uint8 as the network is shown them, (N, C, H, W) in [-1, 1]."""
-    tensor = torch.from_numpy(np.array(images)).to(device)  # it may be memory-mapped
-    return tensor.permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def traits_of(records: Sequence[Mapping[str, Any]]) -> tuple[Trait, ...]:
@@ -218,7 +213,7 @@ def learn(
     for step in range(STEPS):
         numbers = rng(seed, "reader", step)
         rows = numbers.randint(0, len(dataset.train), BATCH)
-        images = shown(dataset.images[dataset.train[rows]], device)
+        images = from_uint8(dataset.images[dataset.train[rows]], device)
         down, right = (int(numbers.randint(-most, most + 1)) for most in reach)
         images = images.roll((down, right), (2, 3))
         losses = []
