@@ -25,9 +25,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from torch import Tensor
 
 from morelike.diagnostics.finding import Figure, Finding, Panel
 from morelike.metrics.chances import wilson
+from morelike.metrics.manifold import manifold
 from morelike.rng import rng
 
 NO_LATENTS = "Samples of this generator have no latents of their own: it has no latent space."
@@ -49,6 +51,32 @@ SPLITS = 200
 ALIKE = 0.05
 """Share of real pictures that are nearer to another than others are; half of what these keep is the
 line for near-identical."""
+
+
+NEIGHBOURS = 5
+"""How many others realism reaches to."""
+POOR = 0.05
+"""Share of real pictures that lie below what is poor."""
+
+
+def log_realism(real: Tensor, samples: Tensor) -> tuple[np.ndarray, float]:
+    """How real samples look by one half of the real pictures, and what is poor by the other.
+
+    Args:
+        real: (N, F) features, N above 2 x NEIGHBOURS.
+        samples: (n, F) features.
+
+    Returns:
+        (n,) log realism (`metrics.manifold`), infinite for what equals a picture of that half or
+        shares nothing with it; and the value that 5 % of the other half lie below.
+    """
+    order = rng(0, "realism").permutation(len(real))
+    half, rest = (real[part] for part in np.array_split(order, 2))
+    with np.errstate(divide="ignore"):
+        values, usual = (
+            np.log(manifold(half, some, NEIGHBOURS).realism.numpy()) for some in (samples, rest)
+        )
+    return values, float(np.quantile(usual, POOR))
 
 
 class Ridge(NamedTuple):

@@ -14,7 +14,6 @@ from morelike.diagnostics.evidence import Evidence
 from morelike.diagnostics.finding import Finding
 from morelike.diagnostics.learning import CHANCE, unlike_by_chance
 from morelike.evaluate.subject import SEEDS_FROM, Subject
-from morelike.metrics.manifold import manifold
 from morelike.players import Players, players, spread_over
 from morelike.rng import rng
 from morelike.runs import Run
@@ -26,9 +25,6 @@ OLDER = 4
 """Older checkpoints whose samples it is shown."""
 FOLLOWED = 6
 """Checkpoints over which weights are followed."""
-POOR = 0.05
-"""Share of real pictures that lie below what is poor."""
-K = 5
 Say = Callable[[str], None]
 
 
@@ -105,14 +101,9 @@ def _latent(now: Players, evidence: Evidence) -> list[Finding]:
     ]
     latents = np.concatenate(parts)
     train = evidence.train.features
-    if min(len(train), count) <= 2 * K:
+    if min(len(train), count) <= 2 * latent.NEIGHBOURS:
         return []
-    order = rng(0, "realism").permutation(len(train))
-    half, rest = (train[x] for x in np.array_split(order, 2))
-    with np.errstate(divide="ignore"):
-        quality = np.log(manifold(half, evidence.samples.features, K).realism.numpy())
-        usual = np.log(manifold(half, rest, K).realism.numpy())
-    poor = float(np.quantile(usual, POOR))
+    quality, poor = latent.log_realism(train, evidence.samples.features)
     samples = evidence.samples
     twins = latent.identical(latents, samples.features.numpy(), train.numpy(), samples.images)
     regions = latent.poor_region(latents, quality, poor, samples.images)

@@ -16,7 +16,7 @@ from morelike.data import Dataset
 from morelike.data.duplicates import SIDE, near_groups
 from morelike.diagnostics.copies import Copies
 from morelike.diagnostics.finding import Finding
-from morelike.diagnostics.latent import identical, poor_region
+from morelike.diagnostics.latent import NEIGHBOURS, identical, log_realism, poor_region
 from morelike.diagnostics.matching import squeezed
 from morelike.errors import UserError
 from morelike.explore.clusters import Cluster, clusters
@@ -32,8 +32,7 @@ from morelike.explore.projection import (
 )
 from morelike.explore.sheet import Row, sheet
 from morelike.features import Extractor, extractor, features_of
-from morelike.metrics.manifold import manifold
-from morelike.pictures import to_rgb
+from morelike.pictures import grid, to_rgb
 from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.space import Points
@@ -41,10 +40,6 @@ from morelike.space import Points
 FEWEST, MOST = 64, 5_000
 MOST_REAL = 2_000
 """Training pictures that samples are compared with, at most; copies are looked for among all."""
-K = 5
-"""Neighbours that realism reaches to."""
-POOR = 0.05
-"""Share of real pictures that lie below what is poor."""
 BLOCK = 250
 CELLS = 16
 """The map shows at most so many samples across and down."""
@@ -179,17 +174,13 @@ def quality(real: Tensor, samples: Tensor) -> Quality | None:
     """Log realism of samples (n, F) to half of the real pictures (N, F); what is poor says the
     other half. None if there are too few to tell.
     """
-    order = rng(0, "realism").permutation(len(real))
-    half, rest = (real[part] for part in np.array_split(order, 2))
-    if min(len(rest), len(samples)) <= K:
+    if min(len(real) // 2, len(samples)) <= NEIGHBOURS:
         return None
-    with np.errstate(divide="ignore"):
-        values = np.log(manifold(half, samples, K).realism.numpy())
-        usual = np.log(manifold(half, rest, K).realism.numpy())
+    values, poor_below = log_realism(real, samples)
     finite = values[np.isfinite(values)]
     if not len(finite):
         return None
-    return Quality(np.clip(values, finite.min(), finite.max()), float(np.quantile(usual, POOR)))
+    return Quality(np.clip(values, finite.min(), finite.max()), poor_below)
 
 
 def duplicates(images: np.ndarray) -> np.ndarray:
@@ -264,8 +255,8 @@ def draw(found: Atlas, run: str, checkpoint: str) -> np.ndarray:
         f"points. They tell {_percent(found.explained.map)} of how pictures differ "
         f"(the whole point, linearly, {_percent(found.explained.point)})."
     )
-    grid = plot.add_gridspec(1, 2, width_ratios=(1, 1.05))
-    left, right = plot.add_subfigure(grid[0]), plot.add_subfigure(grid[1])
+    parts = plot.add_gridspec(1, 2, width_ratios=(1, 1.05))
+    left, right = plot.add_subfigure(parts[0]), plot.add_subfigure(parts[1])
     axis = left.subplots()
     axis.imshow(mosaic(found.images, found.places), interpolation="antialiased")
     axis.set_title("What lies where: of each part of the map the most typical sample")
@@ -313,13 +304,7 @@ def mosaic(images: np.ndarray, places: np.ndarray, cells: int = CELLS) -> np.nda
         for x in range(cells):
             own = np.flatnonzero((column == x) & (row == y))
             shown.append(images[own[_typical(images[own])]] if len(own) else blank)
-    height, width = images.shape[1:3]
-    gap = max(1, min(height, width) // 32)
-    sheet = np.full((cells * (height + gap) - gap, cells * (width + gap) - gap, 3), 255, np.uint8)
-    for number, one in enumerate(to_rgb(np.stack(shown))):
-        top, left = number // cells * (height + gap), number % cells * (width + gap)
-        sheet[top : top + height, left : left + width] = one
-    return sheet
+    return grid(np.stack(shown), columns=cells, gap=max(1, min(images.shape[1:3]) // 32))
 
 
 def _typical(images: np.ndarray) -> int:

@@ -14,10 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from morelike.conditions import LABEL
-from morelike.explore.reader import Trait
+from morelike.explore.reader import Trait, value
 from morelike.models import family
-from morelike.players import BATCH_NORMS, Made, Players
+from morelike.players import Made, Players, as_in_training
 from morelike.rng import rng
 
 FOLDS = 5
@@ -66,11 +65,6 @@ def questions(
         values = [[float(value(records[i], name)) for name in numeric] for i in rows]
         asked.append(Question(tuple(numeric), rows, np.array(values), False))
     return asked
-
-
-def value(record: Mapping[str, Any], name: str) -> Any:
-    """A picture's label or attribute."""
-    return record[LABEL] if name == LABEL else record["attributes"][name]
 
 
 def probed(features: np.ndarray, question: Question) -> np.ndarray:
@@ -166,21 +160,12 @@ def features_of_pictures(players: Players, images: np.ndarray) -> np.ndarray:
     """
     network, size = players.discriminator, players.batch
     assert network is not None
-    norms = [one for one in network.modules() if isinstance(one, BATCH_NORMS)]
-    kept = [one.momentum for one in norms]
     found = []
-    try:
-        for norm in norms:
-            norm.train()
-            norm.momentum = 0.0  # so that running averages stay
+    with as_in_training(network, batch_norm=True):
         for start in range(0, len(images), size):
             rows = np.arange(start, start + size) % len(images)
             shown = players.shown(images[rows], _no_condition(players, len(rows)))
             found.append(network.features(*shown.scales).flatten(1).float().cpu().numpy())
-    finally:
-        for norm, momentum in zip(norms, kept, strict=True):
-            norm.momentum = momentum
-        network.eval()
     return np.concatenate(found)[: len(images)]
 
 

@@ -86,6 +86,11 @@ class Reader:
         }
 
 
+def value(record: Mapping[str, Any], name: str) -> Any:
+    """A picture's label or attribute."""
+    return record[LABEL] if name == LABEL else record["attributes"][name]
+
+
 def traits_of(records: Sequence[Mapping[str, Any]]) -> tuple[Trait, ...]:
     """What can be learnt from these pictures: labels and attributes that all have, that differ, and
     that are numbers or a few words with some pictures each.
@@ -237,15 +242,10 @@ def truth(dataset: Dataset, rows: np.ndarray, traits: Sequence[Trait]) -> list[n
     """Of each trait (N,): the number of its class, or its value in units of its spread."""
     found = []
     for trait in traits:
-        values = [
-            dataset.manifest[i][LABEL]
-            if trait.name == LABEL
-            else dataset.manifest[i]["attributes"][trait.name]
-            for i in rows
-        ]
+        values = [value(dataset.manifest[i], trait.name) for i in rows]
         if trait.classes:
             place = {name: number for number, name in enumerate(trait.classes)}
-            found.append(np.array([place[str(value)] for value in values], np.int64))
+            found.append(np.array([place[str(one)] for one in values], np.int64))
         else:
             scaled = (np.asarray(values, np.float64) - trait.mean) / trait.spread
             found.append(scaled.astype(np.float32))
