@@ -424,6 +424,59 @@ class TrainingConfig(Section):
         return 1 if self.accumulation == "auto" else self.accumulation
 
 
+class TaskConfig(Section):
+    """What pictures are made from, where that is another picture: the task is x -> (input(x), x), so
+    any folder gives its own pairs (`tasks/`).
+    """
+
+    name: Literal[
+        "",
+        "enlarge:2",
+        "enlarge:4",
+        "enlarge:8",
+        "colorize",
+        "from-edges",
+        "inpaint",
+        "deblur",
+        "pairs",
+    ] = ""
+    """From a smaller picture, from gray, from an edge map, from a picture with holes, from a blurred
+    one; pairs: from the other picture of each pair of `pairs:DIR_A,DIR_B`. Empty: from chance."""
+    crop: Annotated[int, Field(ge=8)] | None = None
+    """Side of the squares that are cut at random out of the pictures in training, in pixels of the
+    output; without, whole pictures."""
+    downscale: Literal["area", "bicubic", "lanczos"] = "lanczos"
+    """The filter by which inputs of enlarge are made smaller."""
+    degrade: tuple[Literal["blur", "noise", "jpeg"], ...] = ()
+    """What is done to each input besides, in this order, each as strongly as chance has it."""
+    fakes: str | None = None
+    """A run or generator folder whose samples enlarge is to do well on."""
+    like_fakes: Annotated[float, Field(ge=0, le=1)] = 0.75
+    """With `fakes`: the share of inputs that are filtered and made noisy as its samples are, beside
+    real pictures; each as strongly as chance has it."""
+
+    @property
+    def scale(self) -> int:
+        """Pixels of the output for one of the input, on a side."""
+        return int(self.name.partition(":")[2] or 1)
+
+    @model_validator(mode="after")
+    def _fits_the_task(self) -> TaskConfig:
+        if self.fakes is not None and self.scale == 1:
+            raise ValueError(
+                "fakes are small pictures that enlarge is to do well on; name one of the tasks "
+                "enlarge:2, enlarge:4 and enlarge:8, or leave fakes out"
+            )
+        if self.degrade and self.name not in ("enlarge:2", "enlarge:4", "enlarge:8", "deblur"):
+            raise ValueError(
+                f"degrade has no meaning for the task {self.name or 'of making pictures by chance'}"
+                "; leave it out"
+            )
+        if self.crop is not None and self.crop % self.scale:
+            raise ValueError(f"crop {self.crop} must be a multiple of {self.scale}")
+        return self
+
+
 G = TypeVar("G", bound=Section)
 D = TypeVar("D", bound=Section)
 
@@ -442,6 +495,7 @@ class Config(Section, Generic[G, D]):
     generator: G
     discriminator: D
     condition: ConditionConfig = ConditionConfig()
+    task: TaskConfig = TaskConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     penalty: PenaltyConfig = PenaltyConfig()
     optimizer: OptimizerConfig = OptimizerConfig()

@@ -66,6 +66,21 @@ class Mapped(Protocol):
         ...
 
 
+@runtime_checkable
+class FromPictures(Protocol):
+    """A generator that makes a picture of another one, of any size (`tasks/`)."""
+
+    stride: int
+    """Height and width of its input must be multiples of this."""
+    reach: int
+    """How many pixels of the input, to each side, can have an influence on what a pixel becomes: so
+    much context makes a tile the same as that part of the whole."""
+
+    def __call__(self, given: Tensor) -> Tensor:
+        """(B, c, h, w) -> (B, C, scale * h, scale * w) in [-1, 1]."""
+        ...
+
+
 Inputs = tuple[Tensor, ...]
 """What a generator is called with: `generator(*inputs)`."""
 
@@ -82,13 +97,16 @@ class Batch:
     """Random numbers of this update, for B pictures."""
     condition: Tensor | None = None
     """(B, K), what each real picture shows (`conditions.py`); the generated ones are made for the
-    same."""
+    same. With a task: (B, c, h, w), what each real picture is to be made from."""
     augmentation: Tensor | None = None
     """With which probability pictures are augmented now, a scalar; None where the configuration
     says it."""
     kept: dict[str, tuple[Tensor, ...]] | None = None
     """What D's update leaves for G's of the same step, where that has the same inputs: what G made,
     by name."""
+    unpaired: Tensor | None = None
+    """With a task that has such: (n, c, h, w), more inputs, of which nobody knows the real
+    picture."""
 
 
 class Term(NamedTuple):
@@ -125,7 +143,8 @@ class Family(Protocol):
     def inputs(
         self, config: Config[Any, Any], draws: Draws, condition: Tensor | None = None
     ) -> Inputs:
-        """2. Draw what the generator is fed for `draws.count` pictures, of these conditions."""
+        """2. Draw what the generator is fed for `draws.count` pictures, of these conditions: labels
+        and attributes (B, K), or with a task the pictures (B, c, h, w) to start from."""
         ...
 
     def discriminator_terms(
