@@ -3,8 +3,8 @@ is forgotten, and whether a smile has a direction.
 
     python benchmarks/how_it_learns.py smiles.zip --minutes 30 --out faces/
 
-Trains the recipe tiny-cpu on pictures in folders by kind, keeping forty checkpoints, and then asks
-of it what `morelike explore` asks:
+Trains the recipe tiny-cpu on pictures in folders by kind, keeping checkpoints, and then asks of it
+what `morelike explore` asks:
 
 - `observatory`: frequency bands, forgetting, wandering over the data set;
 - `timelapse`: the same latents through all checkpoints;
@@ -12,7 +12,9 @@ of it what `morelike explore` asks:
   that learnt the real labels from other random numbers than the one that found the direction;
 - `project`: whether 40 samples are found again, and how near it comes to 40 held-out pictures.
 
-`figures.json` has what of this is not in their own files in `OUT/run/explore`.
+Most of what there is to see happens within the first minutes, so these are trained once more, with
+as many checkpoints, and watched by the first two. `figures.json` has what of this is not in their
+own files in `OUT/run/explore` and `OUT/beginning/explore`.
 """
 
 from __future__ import annotations
@@ -56,13 +58,16 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     run = trained(asked.out / "run", asked.source, asked.minutes, asked.seed)
-    looked = observatory(run.path, checkpoints=20, device="cpu")
-    timelapse(run.path, device="cpu")
+    beginning = trained(asked.out / "beginning", asked.source, asked.minutes / 15, asked.seed)
+    lines = {}
+    for some in (run, beginning):
+        lines[some.name] = list(observatory(some.path, checkpoints=20, device="cpu").lines)
+        timelapse(some.path, device="cpu")
     directions(run.path, kinds=["traits", "sefa", "pca"], checkpoint="latest", device="cpu")
     found = {
         "run": run.name,
         "images": run.metrics()[-1]["images"],
-        "observatory": list(looked.lines),
+        "observatory": lines,
         "labels": labels(run),
         "projected": projected(run),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from morelike.data.dataset import is_prepared
 from morelike.data.mirroring import may_be_mirrored
 from morelike.data.scan import Progress
 from morelike.data.sides import usual_side
+from morelike.data.sources import pairs
 from morelike.distributed import World, world
 from morelike.errors import UserError
 from morelike.ingest import short_name
@@ -23,6 +25,7 @@ from morelike.runs import Run, create_run, is_run, open_run
 from morelike.sampling import stored_config
 from morelike.settings import differing_keys, merge
 from morelike.training import loop
+from morelike.training.fakes import fakes_of
 from morelike.training.plan import Plan, make_plan
 from morelike.training.profile import Profile, make_profile
 from morelike.training.records import Reader
@@ -126,7 +129,8 @@ def settle(
     """
     resumed = open_run(run) if run is not None and is_run(Path(run)) else None
     given = _sections(overrides)
-    if recipe is None and resumed is None and "family" not in given:
+    has_task = given.get("task", {}).get("name")
+    if recipe is None and resumed is None and not has_task and "family" not in given:
         return _chosen(source, given, progress)
     wanted = recipe or (_usual_recipe(given) if resumed is None else None)
     chosen = recipes.find(wanted) if wanted else None
@@ -139,10 +143,13 @@ def settle(
         layers.insert(0, kept)
         source = source if source is not None else resumed.data()["source"]
     where = f"recipe {chosen.name}" if recipe and chosen else "settings"
-    values = merge(*layers)
+    values = _with_room_for_pairs(merge(*layers))
     config, _ = resolve(configure(values, where))
+    _check_pairs(config, _named(source))
     dataset = _pictures(_named(source), config.data, values.get("data", {}), progress)
     config = _settled(config, dataset)
+    if config.task.fakes is not None:
+        dataset = replace(dataset, fakes=fakes_of(config, dataset, resumed))
     if resumed is not None:
         check_fits(resumed, config, dataset)
     settings = chosen.name if chosen else None
@@ -160,6 +167,7 @@ def _chosen(
     early, device = resolve(configure(no_networks, "settings"))
     settings = early.data
     source = _named(source)
+    _check_pairs(early, source)
     if not is_prepared(Path(source)) and not {"resolution", "width", "patches"} & set(asked):
         side = usual_side(open_source(source, settings), settings)
         settings = settings.model_copy(update={"resolution": usual_resolution(side)})
@@ -188,9 +196,33 @@ def _chosen_otherwise(usual: Config[Any, Any], wanted: Config[Any, Any]) -> list
 
 
 def _usual_recipe(given: Mapping[str, Any]) -> str | None:
-    """The recipe that is called like the family that is named, if there is one."""
-    family = given.get("family")
+    """The recipe that is called like the family that is named, or is for the task, if there is
+    one.
+    """
+    family, task = given.get("family"), given.get("task", {}).get("name")
+    if task and family is None:
+        return "enlarge" if task.startswith("enlarge") else "translate"
     return family if family in recipes.names() else None
+
+
+def _with_room_for_pairs(values: dict[str, Any]) -> dict[str, Any]:
+    """Two pictures beside one another are twice as wide as one."""
+    data = values.get("data", {})
+    if values.get("task", {}).get("name") != "pairs" or data.get("width") is not None:
+        return values
+    side = data.get("resolution", DataConfig().resolution)
+    return merge(values, {"data": {"width": 2 * side}})
+
+
+def _check_pairs(config: Config[Any, Any], source: str | os.PathLike[str]) -> None:
+    is_pairs, wants_pairs = os.fspath(source).startswith(pairs.PREFIX), config.task.name == "pairs"
+    if wants_pairs and not is_pairs and not is_prepared(Path(source)):
+        raise UserError(
+            f"the task pairs needs two folders, not {source}; give pairs:DIR_A,DIR_B, with what is "
+            "given in the first and what it should become in the second."
+        )
+    if is_pairs and not wants_pairs:
+        raise UserError(f"{source} holds pairs of pictures; train on it with the task pairs.")
 
 
 def _named(source: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
@@ -225,8 +257,8 @@ def _settled(config: Config[Any, Any], dataset: Dataset) -> Config[Any, Any]:
     the same mirrored.
     """
     mirror = config.data.mirror
-    if mirror == "auto":
-        mirror = may_be_mirrored(dataset)
+    if mirror == "auto":  # what the two of a pair may be is not measured
+        mirror = config.task.name != "pairs" and may_be_mirrored(dataset)
     data = dataset.settings.model_copy(update={"mirror": mirror})
     condition = conditions.settled(config.condition, [dataset.manifest[i] for i in dataset.train])
     config = config.model_copy(update={"data": data, "condition": condition})

@@ -425,8 +425,8 @@ class TrainingConfig(Section):
 
 
 class TaskConfig(Section):
-    """What pictures are made from, where that is another picture: the task is x -> (input(x), x), so
-    any folder gives its own pairs (`tasks/`).
+    """What pictures are made from, where that is another picture. The task is x -> (input(x), x),
+    so any folder gives its own pairs (`tasks/`).
     """
 
     name: Literal[
@@ -440,8 +440,9 @@ class TaskConfig(Section):
         "deblur",
         "pairs",
     ] = ""
-    """From a smaller picture, from gray, from an edge map, from a picture with holes, from a blurred
-    one; pairs: from the other picture of each pair of `pairs:DIR_A,DIR_B`. Empty: from chance."""
+    """From a smaller picture, from gray, from an edge map, from a picture with holes, from a
+    blurred one; pairs: from the other picture of each pair of `pairs:DIR_A,DIR_B`. Empty: from
+    chance."""
     crop: Annotated[int, Field(ge=8)] | None = None
     """Side of the squares that are cut at random out of the pictures in training, in pixels of the
     output; without, whole pictures."""

@@ -45,6 +45,11 @@ class Run:
         return self.path / "generator"
 
     @property
+    def fakes(self) -> Path:
+        """With `task.fakes`: samples of another generator, and how they differ from real ones."""
+        return self.path / "fakes.safetensors"
+
+    @property
     def metrics_file(self) -> Path:
         """One JSON record per line."""
         return self.path / "metrics.jsonl"

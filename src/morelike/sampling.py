@@ -31,6 +31,9 @@ CHUNKS = {"cpu": 32, "cuda": 256, "mps": 64}
 filled up. Kernels may round differently for batches of different sizes, so this is what makes a
 sample the same bytes alone and in company."""
 
+FROM_PICTURES = 8
+"""Pictures that go together through a generator which starts from pictures."""
+
 DIRECTIONS = Path("explore", "directions")
 """Where a folder's named directions are."""
 
@@ -117,6 +120,24 @@ def drawn_inputs(
         draws = SeedDraws(part + [0] * (size - len(part)), device, wish.truncation)
         condition = drawn(config.condition, draws, wish.labels, wish.attributes)
         yield chosen.inputs(config, draws, condition), len(part)
+
+
+@torch.no_grad()
+def made_from(
+    generator: nn.Module, inputs: torch.Tensor, device: torch.device, precision: str = "fp32"
+) -> Iterator[np.ndarray]:
+    """What a generator that starts from pictures makes of `inputs` (N, c, h, w) in [-1, 1], in
+    order, in chunks of (n, H, W, C) uint8; for the rest as `generate`.
+    """
+    was_training = generator.training
+    for some in inputs.split(FROM_PICTURES):
+        generator.eval()
+        try:
+            with autocast(device, precision):
+                made = generator(some.to(device))
+        finally:
+            generator.train(was_training)
+        yield pictures.to_uint8(made)
 
 
 @dataclass(frozen=True)
@@ -247,6 +268,7 @@ def load(
     raw: bool = False,
     device: str = "auto",
     precision: str = "fp32",
+    from_pictures: bool = False,
 ) -> TrainedGenerator:
     """Load the generator of a run folder, or of a `generator` folder that somebody shared.
 
@@ -257,11 +279,30 @@ def load(
         device: auto, cpu, cuda, cuda:N or mps.
         precision: fp32, bf16 (two to three times as fast where the hardware has it, colours differ
             by a level here and there), or auto for the faster.
+        from_pictures: load one that makes its pictures from other pictures (`morelike enhance`), not
+            from seeds.
 
     Raises:
-        UserError: if the folder holds no usable generator.
+        UserError: if the folder holds no usable generator, or one of the other kind.
     """
-    path = Path(path)
+    found = _loaded(Path(path), checkpoint, raw, device, precision)
+    task = found.config.task.name
+    if task and not from_pictures:
+        raise UserError(
+            f"{path} makes pictures from pictures ({task}) and knows no seeds; use "
+            f"`morelike enhance apply {path} PICTURES`, or name a run that `morelike train` made."
+        )
+    if from_pictures and not task:
+        raise UserError(
+            f"{path} makes pictures from seeds, not from pictures; name a run that `morelike enhance "
+            "train` or `morelike translate train` made."
+        )
+    return found
+
+
+def _loaded(
+    path: Path, checkpoint: str | int, raw: bool, device: str, precision: str
+) -> TrainedGenerator:
     if precision not in ("auto", "fp32", "bf16"):
         raise UserError(f"'{precision}' is no precision; use auto, fp32 or bf16.")
     target = pick_device(device)

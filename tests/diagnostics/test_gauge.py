@@ -119,4 +119,4 @@ LOST = history(90, 60, 40, 30, 60, 90, 120, 150, 180, 210)
     ],
 )
 def test_one_word(copying: bool, collapsed: bool, past: list[Moment], said: str) -> None:
-    assert word(Reading(40.0, 4.0, 0, copying, 0.5, collapsed), past) == said
+    assert word(Reading(40.0, 4.0, 0, copying, 0.5, collapsed, 128), past) == said

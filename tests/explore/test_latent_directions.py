@@ -20,6 +20,7 @@ from morelike.explore.latent_directions import (
 from morelike.models import configure, families, family
 from morelike.rng import SeedDraws, rng
 from morelike.space import Latents, space_of
+from networks import TASKS
 
 CPU = torch.device("cpu")
 
@@ -49,7 +50,7 @@ def test_the_first_layers_map_is_its_weight() -> None:
     torch.testing.assert_close(maps.T @ maps, expected @ expected.T)
 
 
-@pytest.mark.parametrize("name", [n for n in families() if n not in ("regressor", "mlp")])
+@pytest.mark.parametrize("name", [n for n in families() if n not in ("regressor", "mlp", *TASKS)])
 def test_every_family_has_layers_that_are_fed_the_point(name: str) -> None:
     network, inputs = built(name)
     space = space_of(network)

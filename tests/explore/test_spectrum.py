@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from morelike.cosines import radii
 from morelike.explore.spectrum import (
     LEAST_DB,
     Band,
@@ -20,7 +21,6 @@ from morelike.explore.spectrum import (
     decibels,
     octaves,
     order,
-    radii,
     shared_ranks,
 )
 from morelike.rng import rng

@@ -20,13 +20,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from morelike import files
 from morelike.config import DataConfig
 from morelike.errors import UserError
+
+if TYPE_CHECKING:  # torch is for those who train
+    from morelike.tasks import Fakes
 
 SCHEMA = 2
 NAMES = ("images.npy", "manifest.jsonl", "decisions.csv", "dataset.json")
@@ -40,6 +43,8 @@ class Dataset:
     path: Path
     source: str
     """How a person names it, to come back to it: what it was made from, or its own folder."""
+    fakes: Fakes | None = None
+    """Samples of a generator that a task is to do well on, too; they lie elsewhere."""
 
     @cached_property
     def info(self) -> dict[str, Any]:

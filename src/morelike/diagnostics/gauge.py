@@ -18,6 +18,8 @@ from morelike.diagnostics.matching import Matcher
 from morelike.errors import UserError
 from morelike.metrics.kernel import kid_interval
 
+COPIES_COUNT = 1e6
+"""Added to KID x 1000 of a generator that copies: it is best only if all do."""
 EFFORT = 160
 """Of learning what a copy is; `morelike evaluate` takes more."""
 
@@ -37,6 +39,26 @@ class Reading(NamedTuple):
     """Share of real pictures' variety, the smaller of those in features and by layout."""
     collapsed: bool
     """Whether that is a collapse."""
+    samples: int
+    """How many there were."""
+
+    @property
+    def rank(self) -> float:
+        """The lower, the better."""
+        return self.kid + COPIES_COUNT * self.copying
+
+    def figures(self) -> dict[str, float]:
+        """For the record of a run."""
+        near = self.near / self.samples
+        return {"kid": self.kid, "near_copies": near, "variety": self.variety}
+
+    def sentence(self) -> str:
+        """For the card of a generator."""
+        return f"""\
+At that moment KID x 1000 to real pictures was {self.kid:.0f} (by untrained features, so no
+published figure compares), {self.near} of {self.samples} samples were near-copies of training
+pictures ({"more" if self.copying else "no more"} than chance gives), and they had \
+{self.variety:.0%} of the variety of real pictures."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +107,7 @@ class Gauge:
             self.copies is not None and near > most_honest(len(images), self.copies),
             min(each.ratio for each in both),
             any(each.is_collapsed for each in both),
+            len(images),
         )
 
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from morelike.data import Dataset
+from morelike.devices import pick_device
 from morelike.diagnostics.collapse import Yardstick, distances
 from morelike.diagnostics.copies import Copies
 from morelike.diagnostics.copying import most_honest
 from morelike.errors import UserError
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Progress, quiet
-from morelike.explore.sheet import Row, sheet
 from morelike.explore.timelapse import run_at
 from morelike.features import Extractor, extractor, features_of
 from morelike.metrics.kernel import kernel, kid_interval
@@ -29,6 +29,7 @@ from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.runs import Run
 from morelike.sampling import TrainedGenerator, load
+from morelike.sheet import Row, sheet
 
 K = 5
 MOST_RUNS, SHOWN = 12, 10
@@ -216,7 +217,8 @@ def compare(
         raise UserError(f"{count} samples are out of range; use --count {FEWEST} to {MOST}.")
     runs = [run_at(path) for path in paths]
     names = different([run.path for run in runs])
-    look = extractor(features, None if weights is None else Path(weights))
+    where = pick_device(device)
+    look = extractor(features, None if weights is None else Path(weights), where)
     known: dict[str, Reals] = {}
     found: list[Compared] = []
     for number, (run, name) in enumerate(zip(runs, names, strict=True)):

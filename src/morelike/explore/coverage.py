@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +29,11 @@ from morelike.explore.projection import (
     projection,
     told_from_place,
 )
-from morelike.explore.sheet import Row, sheet
-from morelike.features import Extractor, extractor, features_of
+from morelike.features import Extractor, features_of
 from morelike.pictures import grid, to_rgb
 from morelike.reopened import dataset_of
 from morelike.rng import rng
+from morelike.sheet import Row, sheet
 from morelike.space import Points
 
 FEWEST, MOST = 64, 5_000
@@ -143,7 +142,7 @@ def coverage(
             f"the generator of {path} draws nothing at random, so it has no space to be mapped; "
             "give a run of another family than regressor."
         )
-    look = extractor(features, None if weights is None else Path(weights), model.generator.device)
+    look = model.extractor(features, weights)
     dataset = dataset_of(run, data)
     images = model.show(points, lambda done, _: progress(done, 2 * count))
     seen = _features(look, images, progress)

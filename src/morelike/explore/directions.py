@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,11 +28,10 @@ from morelike.explore.latent_directions import (
 )
 from morelike.explore.opened import Opened, Progress, opened, quiet
 from morelike.explore.reader import Reader, reader_of
-from morelike.explore.sheet import Row, heat, sheet
-from morelike.features import extractor
 from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.runs import is_run
+from morelike.sheet import Row, heat, sheet
 from morelike.space import Points, joined
 
 KINDS = ("sefa", "pca", "traits", "codes")
@@ -134,7 +132,7 @@ def directions(
     drawn = torch.from_numpy(rng(0, "directions").standard_normal((RANDOM, size))).float()
     random = _numbered("random", drawn.to(points.values), points.values)
     from_points = model.points(range(seed, seed + base))
-    by = ruler(model, extractor(features, None if weights is None else Path(weights)))
+    by = ruler(model, model.extractor(features, weights))
     measured = effects(
         model,
         joined([from_points.at(from_points.values - REACH * c.vector) for c in found + random]),

@@ -34,11 +34,11 @@ from morelike.explore.dreaming import (
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Progress, quiet
 from morelike.explore.reader import Reader, reader_of, truth
-from morelike.explore.sheet import Row, heat, sheet
 from morelike.players import Players, as_in_training, players
 from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.runs import open_run
+from morelike.sheet import Row, heat, sheet
 
 OF = ("discriminator", "classifier")
 LOOKED_AT = 512

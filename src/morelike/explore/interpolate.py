@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +17,9 @@ from morelike.explore.effects import Ruler, ruler
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Opened, Progress, opened, quiet
 from morelike.explore.paths import Parts, between, evenly, parts, unevenness
-from morelike.explore.sheet import Row, sheet
-from morelike.features import extractor
 from morelike.pictures import to_rgb
 from morelike.seeds import check_seeds
+from morelike.sheet import Row, sheet
 from morelike.space import Points, space_of
 
 MODES = ("slerp", "lerp", "w")
@@ -119,7 +117,7 @@ def interpolate(
             f"{MOST_FRAMES:,}, so use --frames 1 to {max(1, MOST_FRAMES // len(legs))}."
         )
     model, mode = _opened(path, checkpoint, device, mode)
-    by = ruler(model, extractor(features, None if weights is None else Path(weights)))
+    by = ruler(model, model.extractor(features, weights))
     at = model.points(stops)
     images = model.show(at)
     ends = [(at.rows(slice(i, i + 1)), images[i : i + 1]) for i in range(len(stops))]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,11 +15,10 @@ from morelike.explore.effects import Ruler, ruler
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Opened, Progress, opened, quiet
 from morelike.explore.paths import Parts, between, parts
-from morelike.explore.sheet import Row, sheet
-from morelike.features import extractor
 from morelike.pictures import to_rgb
 from morelike.rng import rng
 from morelike.seeds import check_seeds
+from morelike.sheet import Row, sheet
 from morelike.space import Points, joined
 
 MOST = 16
@@ -129,7 +127,7 @@ def mix(
     """
     seeds = _seeds(rows, columns, layers, (a, b, c))
     model = opened(path, checkpoint, device)
-    by = ruler(model, extractor(features, None if weights is None else Path(weights)))
+    by = ruler(model, model.extractor(features, weights))
     about = {**model.about(), "space": model.space.name, "extractor": by.look.name}
     if len(seeds) == 2:
         facts, page, lines = _grids(model, by, seeds, layers, progress)

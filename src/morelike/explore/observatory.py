@@ -33,7 +33,6 @@ from morelike.explore.observatory_panels import panels
 from morelike.explore.observatory_words import readings
 from morelike.explore.opened import Progress, quiet
 from morelike.explore.reader import traits_of
-from morelike.explore.sheet import Row, sheet
 from morelike.explore.spectrum import (
     Band,
     apart,
@@ -53,6 +52,7 @@ from morelike.players import COMPANY_FROM, Players, players
 from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.runs import Run
+from morelike.sheet import Row, sheet
 
 SEEDS_FROM = 2_000_000
 """Seeds of the samples that are measured, others at each checkpoint, so that two checkpoints have
@@ -118,7 +118,8 @@ def observatory(
         raise UserError(f"{count} samples are out of range; use --count {FEWEST} to {MOST}.")
     run = run_at(path)
     stops, notices = milestones(run, checkpoints)
-    look = extractor(features, None if weights is None else Path(weights))
+    where = pick_device(device)
+    look = extractor(features, None if weights is None else Path(weights), where)
     dataset = dataset_of(run, data)
     asked_stops = spread(stops, OPPONENTS)
     total = len(stops) + 2 * len(asked_stops)

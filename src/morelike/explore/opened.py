@@ -13,6 +13,7 @@ import torch
 
 from morelike import pictures
 from morelike.errors import UserError
+from morelike.features import Extractor, extractor
 from morelike.runs import Run, is_run, open_run
 from morelike.sampling import CHUNKS, TrainedGenerator, Wish, drawn_inputs, load
 from morelike.seeds import check_seeds
@@ -52,6 +53,17 @@ class Opened:
     def about(self) -> dict[str, Any]:
         """What every result says about where it comes from."""
         return {"run": self.generator.name, "checkpoint": self.generator.checkpoint}
+
+    def extractor(
+        self, features: str = "random", weights: str | os.PathLike[str] | None = None
+    ) -> Extractor:
+        """The extractor of that name, on the generator's device.
+
+        Raises:
+            UserError: if there is none, or its weights are missing or wrong.
+        """
+        where = self.generator.device
+        return extractor(features, None if weights is None else Path(weights), where)
 
     @torch.no_grad()
     def points(self, seeds: Sequence[int], wish: Wish = Wish()) -> Points:  # noqa: B008

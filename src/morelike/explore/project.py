@@ -34,13 +34,12 @@ from morelike.explore.inversion import (
     summary,
 )
 from morelike.explore.opened import Opened, Progress, opened, quiet
-from morelike.explore.sheet import Row, heat, sheet
-from morelike.features import extractor
 from morelike.pictures import from_uint8
 from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.runs import cannot_write, is_run
 from morelike.sampling import Wish
+from morelike.sheet import Row, heat, sheet
 from morelike.space import Points, joined
 
 POINTS = "points.safetensors"
@@ -146,7 +145,7 @@ def project(
     seeds = list(range(COMPARED))
     wish = Wish(labels=labels, attributes=attributes)
     samples = model.show(model.points(seeds, wish))
-    by = ruler(model, extractor(features, None if weights is None else Path(weights)))
+    by = ruler(model, model.extractor(features, weights))
     everything = np.concatenate([given, held_out, samples])
     room, whole = _searched(model, everything, steps, starts, wish, by, progress)
     ends = np.cumsum([0, len(given), len(held_out), len(samples)])

@@ -27,12 +27,12 @@ from morelike.data.dataset import is_prepared
 from morelike.errors import Interrupted, UserError
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Progress, quiet
-from morelike.explore.sheet import Row, sheet
 from morelike.metrics.chances import binomial_tail, share_interval
 from morelike.reopened import dataset_of
 from morelike.rng import rng
 from morelike.runs import cannot_write, is_run, open_run
 from morelike.sampling import load
+from morelike.sheet import Row, sheet
 
 Side = Literal["left", "right"]
 SIDES: tuple[Side, ...] = get_args(Side)

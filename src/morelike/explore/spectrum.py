@@ -1,8 +1,7 @@
 """Pictures by spatial frequency: their power, octave by octave, and how far sets are apart in each.
 
 The azimuthally averaged power spectrum of Durall et al. 2020, "Watch your Up-Convolution" (arXiv
-2003.01826, section 3.1), of cosines instead of complex waves: these continue a picture by its
-mirror image, so that its borders, where left and right do not fit, make no high frequencies.
+2003.01826, section 3.1), of cosines instead of complex waves (`cosines.py`).
 
 A frequency is counted in cycles per picture, along its shorter side; f cycles are waves of side / f
 pixels.
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from morelike.cosines import basis, radii
 from morelike.pictures import to_rgb
 from morelike.rng import rng
 
@@ -52,12 +52,6 @@ def octaves(size: tuple[int, int]) -> tuple[Band, ...]:
     return tuple(Band(*pair) for pair in itertools.pairwise([*edges, math.inf]))
 
 
-def radii(size: tuple[int, int]) -> np.ndarray:
-    """(H, W), the frequency of each cosine: the shorter side times |(u / 2H, v / 2W)|."""
-    down, right = (np.arange(side) / (2 * side) for side in size)
-    return np.hypot(down[:, None], right[None]) * min(size)
-
-
 def cosines(images: np.ndarray) -> np.ndarray:
     """How much there is of each cosine in pictures: the orthonormal DCT-II of each channel.
 
@@ -72,14 +66,6 @@ def cosines(images: np.ndarray) -> np.ndarray:
     values = shown.transpose(0, 3, 1, 2).astype(np.float32) / 127.5 - 1
     down, right = (basis(side) for side in values.shape[2:])
     return down @ values @ right.T
-
-
-def basis(side: int) -> np.ndarray:
-    """(side, side) float32, the orthonormal cosines, one a row (Ahmed et al. 1974)."""
-    waves = np.cos(np.pi * np.outer(np.arange(side), np.arange(side) + 0.5) / side)
-    waves *= math.sqrt(2 / side)
-    waves[0] /= math.sqrt(2)
-    return waves.astype(np.float32)
 
 
 def azimuthal(coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +14,7 @@ from morelike.errors import UserError
 from morelike.explore.effects import Effect, effects, ruler
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Opened, Progress, opened, quiet
-from morelike.explore.sheet import Row, heat, sheet
-from morelike.features import extractor
+from morelike.sheet import Row, heat, sheet
 from morelike.space import Points, joined
 
 SHOWN = 10
@@ -86,7 +84,7 @@ def sweep(
             f"{base}."
         )
     model = opened(path, checkpoint, device, space="z")
-    by = ruler(model, extractor(features, None if weights is None else Path(weights)))
+    by = ruler(model, model.extractor(features, weights))
     from_points = model.points(range(seed, seed + base))
     known = dimensions(model.generator.config, from_points.values.shape[1], low, high, steps)
     moved = _asked(known, dims)

@@ -14,13 +14,13 @@ from morelike.checkpoint import Checkpoint, DamagedCheckpoint
 from morelike.errors import UserError
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Progress, quiet
-from morelike.explore.sheet import GAP, INK, MARGIN, PAPER, Row, sheet
 from morelike.lettering import LINE, plain
 from morelike.pictures import grid, to_rgb
 from morelike.players import spread_over
 from morelike.runs import Run, is_run, open_run
 from morelike.sampling import TrainedGenerator, load
 from morelike.seeds import check_seeds
+from morelike.sheet import GAP, INK, MARGIN, PAPER, Row, sheet
 
 ROWS, COLUMNS = 12, 16
 """Checkpoints and seeds on the sheet."""

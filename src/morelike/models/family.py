@@ -144,7 +144,8 @@ class Family(Protocol):
         self, config: Config[Any, Any], draws: Draws, condition: Tensor | None = None
     ) -> Inputs:
         """2. Draw what the generator is fed for `draws.count` pictures, of these conditions: labels
-        and attributes (B, K), or with a task the pictures (B, c, h, w) to start from."""
+        and attributes (B, K), or with a task the pictures (B, c, h, w) to start from.
+        """
         ...
 
     def discriminator_terms(

@@ -9,16 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
-from morelike.diagnostics.gauge import Reading
 from morelike.errors import UserError
 from morelike.training import outputs
 from morelike.training.background import Background
-from morelike.training.probe import SAMPLES, Probe
+from morelike.training.probe import Probe, Reading
 from morelike.training.records import Meter
 from morelike.training.session import Session
 
-COPIES_COUNT = 1e6
-"""Added to KID x 1000 of a generator that copies: it is best only if all do."""
 TWICE = 2
 """So many readings in a row must say it before a run is ended for it."""
 
@@ -111,7 +108,8 @@ class Keeper:
             averaged = {
                 n.removeprefix("ema."): t for n, t in tensors.items() if n.startswith("ema.")
             }
-            outputs.save_generator(self._session.run, averaged, checkpoint, reading)
+            measured = None if reading is None else reading.sentence()
+            outputs.save_generator(self._session.run, averaged, checkpoint, measured)
         settings = self._session.config.training
         self._folder.prune(settings.keep, settings.history)
 
@@ -125,16 +123,13 @@ class Keeper:
         with session.clock("probes"):
             reading, word = probe.read(state)
         self._words.append(word)
-        meter.note("kid", reading.kid)
-        meter.note("near_copies", reading.near / SAMPLES)
-        meter.note("variety", reading.variety)
-        meter.note("probe_share", probe.share(state.seconds))
-        meter.note("extractor", probe.extractor)
-        meter.note("verdict", word)
+        about = {"probe_share": probe.share(state.seconds), "extractor": probe.extractor}
+        for name, value in {**reading.figures(), **about, "verdict": word}.items():
+            meter.note(name, value)
         return reading
 
     def _is_best(self, reading: Reading | None) -> bool:
-        """Whether it is within one standard error of the lowest KID so far.
+        """Whether it is within one standard error of the lowest rank so far, which is KID's.
 
         The rule of Breiman et al. 1984, "Classification and Regression Trees", section 3.4.3: of
         those that figures cannot tell apart the one that was trained longest, not the luckiest.
@@ -142,7 +137,6 @@ class Keeper:
         state = self._session.state
         if reading is None:  # until one has been measured, the newest is
             return state.best is None
-        rank = reading.kid + COPIES_COUNT * reading.copying
         most = math.inf if state.best is None else state.best
-        state.best = min(most, rank + reading.error)
-        return rank <= most
+        state.best = min(most, reading.rank + reading.error)
+        return reading.rank <= most

@@ -69,6 +69,8 @@ def train(
                 session.readers.append(reader)
         if in_parts:
             session.say(in_parts)
+        if dataset.fakes is not None and session.state.images == 0:
+            session.say(dataset.fakes.describe())
         loop(session, keeper, interruption)
         if world.is_main:
             outputs.save_summary(run)

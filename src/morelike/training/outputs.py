@@ -1,4 +1,7 @@
-"""What a run shows: grids of fixed seeds, real beside fake, timelapse, loss plot, the generator."""
+"""What a run shows: grids of fixed seeds, real beside fake, timelapse, loss plot, the generator.
+
+Of a task: what it makes of held-out pictures, beside what it was given and what they are.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +15,17 @@ from torch import Tensor, nn
 from morelike import files, pictures, plots
 from morelike.checkpoint import Checkpoint, save_tensors
 from morelike.config import ConditionConfig
-from morelike.diagnostics.gauge import Reading
 from morelike.models.family import MultiScale
 from morelike.rng import rng
 from morelike.runs import Run
-from morelike.sampling import LICENCE_NOTE, Wish, drawn_inputs, generate
-from morelike.training.probe import SAMPLES
+from morelike.sampling import LICENCE_NOTE, Wish, drawn_inputs, generate, made_from
 from morelike.training.schedule import is_frame, is_milestone
 from morelike.training.session import Session
 
 GRID = range(64)
 FRAME = range(24)
 FRAME_COLUMNS = 6
+EXAMPLES_IN_FRAME = 6
 COLUMNS, MOST_ROWS = range(8), 16
 """Of the sheets that show the same seeds in several ways."""
 
@@ -38,7 +40,17 @@ def show(session: Session) -> None:
 
 def save_milestone(session: Session) -> None:
     """Grids of seeds 0 to 63 from averaged and raw weights, and training pictures beside fakes."""
-    state, dataset, run = session.state, session.dataset, session.run
+    state, run = session.state, session.run
+    sheets = _sheet_of_examples(session) if session.config.task.name else _sheets_of_seeds(session)
+    run.samples.mkdir(exist_ok=True)
+    for name, sheet in sheets.items():
+        notes = {"Software": "morelike", "run": run.name, "images": str(state.images)}
+        pictures.write_png(run.samples / f"step-{session.step:07d}-{name}.png", sheet, notes)
+        session.picture(name, sheet)
+
+
+def _sheets_of_seeds(session: Session) -> dict[str, np.ndarray]:
+    state, dataset = session.state, session.dataset
     averaged = _draw(session, state.ema, GRID)
     chosen = rng(0, "panel").permutation(dataset.train)  # files often lie sorted by kind
     real = dataset.images[np.resize(chosen, len(GRID))]
@@ -51,11 +63,27 @@ def save_milestone(session: Session) -> None:
         sheets["by-condition"] = _by_condition(session)
     if isinstance(state.ema, MultiScale):
         sheets["scales"] = _scales(session, state.ema)
-    run.samples.mkdir(exist_ok=True)
-    for name, sheet in sheets.items():
-        notes = {"Software": "morelike", "run": run.name, "images": str(state.images)}
-        pictures.write_png(run.samples / f"step-{session.step:07d}-{name}.png", sheet, notes)
-        session.picture(name, sheet)
+    return sheets
+
+
+def _sheet_of_examples(session: Session) -> dict[str, np.ndarray]:
+    """A row for each: what was given, what averaged and raw weights make of it, the truth."""
+    state, (inputs, truth) = session.state, session.examples
+    given = as_large_as(truth, pictures.to_uint8(inputs[:, : truth.shape[-1]]))
+    made = [_made(session, network) for network in (state.ema, state.networks.generator)]
+    columns = [pictures.to_rgb(one) for one in (given, *made, truth)]
+    return {"examples": pictures.grid(np.stack(columns, 1).reshape(-1, *columns[0].shape[1:]), 4)}
+
+
+def as_large_as(large: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """Pictures (N, h, w, c) with their pixels repeated, to the size of (N, H, W, C)."""
+    height, width = (a // b for a, b in zip(large.shape[1:3], small.shape[1:3], strict=True))
+    return small.repeat(height, 1).repeat(width, 2)
+
+
+def _made(session: Session, network: nn.Module, most: int | None = None) -> np.ndarray:
+    made = made_from(network, session.examples.inputs[:most], session.state.device)
+    return np.concatenate(list(made))
 
 
 def _by_condition(session: Session) -> np.ndarray:
@@ -93,10 +121,13 @@ def _scales(session: Session, generator: MultiScale) -> np.ndarray:
 
 
 def save_frame(session: Session) -> None:
-    """One frame of the timelapse: seeds 0 to 23 from the averaged weights."""
+    """One frame of the timelapse, from the averaged weights: seeds 0 to 23, or some examples."""
     folder = session.run.samples / "frames"
     folder.mkdir(parents=True, exist_ok=True)
-    sheet = pictures.grid(_draw(session, session.state.ema, FRAME), columns=FRAME_COLUMNS)
+    if session.config.task.name:
+        sheet = pictures.grid(_made(session, session.state.ema, EXAMPLES_IN_FRAME))
+    else:
+        sheet = pictures.grid(_draw(session, session.state.ema, FRAME), columns=FRAME_COLUMNS)
     pictures.write_png(folder / f"{session.step:07d}.png", sheet)
 
 
@@ -120,9 +151,9 @@ def save_summary(run: Run) -> None:
 
 
 def save_generator(
-    run: Run, weights: dict[str, Tensor], checkpoint: Checkpoint, reading: Reading | None = None
+    run: Run, weights: dict[str, Tensor], checkpoint: Checkpoint, measured: str | None = None
 ) -> None:
-    """What one hands to somebody else: weights, configuration, model card."""
+    """What one hands to somebody else: weights, configuration, card with what was measured."""
     stored, folder = run.config(), run.generator
     folder.mkdir(exist_ok=True)
     state = f"{checkpoint.images} images, averaged weights"
@@ -131,43 +162,38 @@ def save_generator(
     save_tensors(temporary, weights)
     temporary.replace(folder / "model.safetensors")
     files.write_json(folder / "config.json", {**stored, "origin": origin})
-    files.write_text(folder / "README.md", _card(run, stored, checkpoint, reading))
+    files.write_text(folder / "README.md", _card(run, stored, checkpoint, measured))
 
 
-def _card(run: Run, stored: dict[str, Any], checkpoint: Checkpoint, reading: Reading | None) -> str:
-    data, settings = run.data(), stored["data"]
+def _card(run: Run, stored: dict[str, Any], checkpoint: Checkpoint, measured: str | None) -> str:
+    data, settings, task = run.data(), stored["data"], stored["task"]["name"]
     split = data["split"]
+    size = f"{settings['width'] or settings['resolution']} x {settings['resolution']}"
+    what = f"A generator of {size} pictures, trained"
+    if task:
+        what = f"A network for the task {task}, trained on pictures of {size}"
+    if task:
+        use = "morelike enhance apply THIS_FOLDER pictures/ --out made/`."
+    else:
+        use = """morelike sample THIS_FOLDER --seeds 0-63 --grid grid.png`, or in Python:
+`morelike.load("THIS_FOLDER").sample(seeds=range(64))`."""
     return f"""# {run.name}
 
-A generator of {settings["width"] or settings["resolution"]} x {settings["resolution"]} pictures, \
-trained with morelike \
-{stored["versions"]["morelike"]}.
+{what} with morelike {stored["versions"]["morelike"]}.
 
 - Family: {stored["family"]}; generator {json.dumps(stored["generator"])}.
 - Trained on {len(split["train"])} pictures ({len(split["held_out"])} more held out) of a set with
   digest `{data["digest"]}`, for {checkpoint.images:,} pictures shown.
 - Weights: the running average (EMA) of the generator at that moment.
 {_asked(stored["condition"])}
-Use it with `morelike sample THIS_FOLDER --seeds 0-63 --grid grid.png`, or in Python:
-`morelike.load("THIS_FOLDER").sample(seeds=range(64))`.
+Use it with `{use}
 
-{_measured(reading)}
+{measured or "Nothing has been measured of it."}
 Look at its pictures beside the training pictures before you share it; `morelike evaluate` on the
 run says more, and how sure it is.
 
 Licence: {LICENCE_NOTE}
 """
-
-
-def _measured(reading: Reading | None) -> str:
-    """What was read off at that moment."""
-    if reading is None:
-        return "Nothing has been measured of it."
-    return f"""\
-At that moment KID x 1000 to real pictures was {reading.kid:.0f} (by untrained features, so no
-published figure compares), {reading.near} of {SAMPLES} samples were near-copies of training
-pictures ({"more" if reading.copying else "no more"} than chance gives), and they had \
-{reading.variety:.0%} of the variety of real pictures."""
 
 
 def _asked(condition: dict[str, Any]) -> str:

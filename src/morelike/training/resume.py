@@ -47,6 +47,8 @@ def begin(
     stamps = {"schema": SCHEMA, "versions": versions, "recipe": recipe, "why": why}
     try:
         files.write_json(run.path / "data.json", {"schema": SCHEMA, **dataset.summary()})
+        if dataset.fakes is not None:
+            dataset.fakes.save(run.fakes)
         files.write_json(run.path / "config.json", stamps | config.model_dump(mode="json"))
     except OSError as error:
         raise cannot_write(run.path, error) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from morelike.data import Dataset
 from morelike.distributed import World
 from morelike.runs import Run
 from morelike.training.clock import Clock
+from morelike.training.examples import Examples, examples
 from morelike.training.records import Reader, Record
 from morelike.training.state import State
+
+EXAMPLES = 12
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,11 @@ class Session:
     world: World
     readers: list[Reader] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
+
+    @cached_property
+    def examples(self) -> Examples:
+        """What a task is shown on."""
+        return examples(self.dataset, self.config, EXAMPLES)
 
     @property
     def step(self) -> int:

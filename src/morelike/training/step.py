@@ -229,11 +229,10 @@ def _parts(
             state.device,
             state.dtype,
         )
-        condition = feed.condition(update.shown, draws)
+        real, condition, unpaired = feed.shown(update.shown, draws)
         inputs = family.inputs(config, draws, condition)
         kept = None if update.kept is None else update.kept.setdefault(start, {})
-        real = feed.batch(update.shown, draws)
-        yield Batch(real, inputs, draws, condition, probability, kept)
+        yield Batch(real, inputs, draws, condition, probability, kept, unpaired)
 
 
 def _precision(config: Config[Any, Any], state: State) -> AbstractContextManager[object]:

@@ -22,6 +22,7 @@ from morelike.metrics.modes import high_quality_share, modes_found, total_variat
 from morelike.models import Batch, Networks, check_playable, configure, family
 from morelike.rng import StepDraws, rng
 from morelike.settings import merge
+from morelike.training.feed import Shown
 from morelike.training.schedule import is_frame
 from morelike.training.state import State
 from morelike.training.step import NotFinite, step
@@ -82,9 +83,10 @@ class PointFeed:
         chosen = torch.from_numpy(whole[draws.start : draws.stop]).to(self.device, draws.dtype)
         return chosen[:, :, None, None]
 
-    def condition(self, start: int, draws: StepDraws) -> Tensor:
-        """Nothing, of each point: (draws.count, 0)."""
-        return torch.zeros(draws.count, 0, device=self.device, dtype=draws.dtype)
+    def shown(self, start: int, draws: StepDraws) -> Shown:
+        """The same, and what they show: nothing, of each point (draws.count, 0)."""
+        nothing = torch.zeros(draws.count, 0, device=self.device, dtype=draws.dtype)
+        return Shown(self.batch(start, draws), nothing)
 
 
 class Choice(NamedTuple):

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from morelike.config import DataConfig
 from morelike.data.item import Source
-from morelike.data.sources import hub, members, toy
+from morelike.data.sources import hub, members, pairs, toy
 from morelike.data.sources.archive import ZipSource
 from morelike.data.sources.arrays import ArraySource
 from morelike.data.sources.folder import FolderSource, PictureSource, walk
 from morelike.data.sources.hub import HubSource
+from morelike.data.sources.pairs import PairsSource
 from morelike.data.sources.patches import PatchesSource
 from morelike.data.sources.table import ParquetSource
 from morelike.data.sources.tar import TarSource
@@ -29,6 +30,7 @@ __all__ = [
     "ArraySource",
     "FolderSource",
     "HubSource",
+    "PairsSource",
     "ParquetSource",
     "PatchesSource",
     "PictureSource",
@@ -49,10 +51,10 @@ def open_source(
 ) -> Source:
     """The source that a person names.
 
-    It is `toy:NAME` with an optional `:COUNT`, `hf:owner/name` with an optional `:split`, a folder,
-    or a file: zip, tar (also packed, also several as in `shard-{000..099}.tar`), npy or npz,
-    parquet, or a video. With `settings.patches` its pictures are cut up, and it may be a single
-    picture.
+    It is `toy:NAME` with an optional `:COUNT`, `hf:owner/name` with an optional `:split`,
+    `pairs:DIR_A,DIR_B`, a folder, or a file: zip, tar (also packed, also several as in
+    `shard-{000..099}.tar`), npy or npz, parquet, or a video. With `settings.patches` its pictures
+    are cut up, and it may be a single picture.
 
     Raises:
         UserError: if there is no such thing.
@@ -66,6 +68,8 @@ def _open(text: str, settings: DataConfig) -> Source:
         return toy.parse(text)
     if text.startswith(hub.PREFIX):
         return hub.parse(text)
+    if text.startswith(pairs.PREFIX):
+        return pairs.parse(text)
     path = Path(text)
     if path.is_dir():
         return _open_folder(path.absolute())
