@@ -3,8 +3,8 @@ is forgotten, and whether a smile has a direction.
 
     python benchmarks/how_it_learns.py smiles.zip --minutes 30 --out faces/
 
-Trains the recipe tiny-cpu on pictures in folders by kind, keeping checkpoints, and then asks of it
-what `morelike explore` asks:
+Trains what `morelike train` chooses for pictures in folders by kind, keeping checkpoints, and then
+asks of it what `morelike explore` asks:
 
 - `observatory`: frequency bands, forgetting, wandering over the data set;
 - `timelapse`: the same latents through all checkpoints;
@@ -83,7 +83,6 @@ def trained(folder: Path, source: str, minutes: float, seed: int) -> Run:
     try:
         return morelike.train(
             source,
-            "tiny-cpu",
             run=folder,
             images=10**9,
             seed=seed,

@@ -32,10 +32,12 @@ def test_every_command_of_the_readme_runs(
     binary = Path(sys.executable).parent
     environment = {**os.environ, "PATH": f"{binary}{os.pathsep}{os.environ['PATH']}"}
     for line in lines:
-        tiny = line.replace(" --minutes 10", "").replace(" --set training.batch=32", "")
+        tiny = re.sub(" --minutes [12]0", "", line).replace(" --set training.batch=32", "")
         tiny = tiny.replace("--size 64", "--size 16").replace("toy ring8", "toy ring8 --steps 20")
-        if tiny.startswith("morelike train"):
+        if " train " in tiny:
             tiny = f"{tiny} {' '.join(TINY)}"
+        if tiny.startswith(("morelike enhance train", "morelike translate train")):
+            tiny = f"{tiny} --set task.crop=16"
         ended = subprocess.run(
             ["sh", "-c", tiny], cwd=tmp_path, env=environment, capture_output=True, text=True
         )

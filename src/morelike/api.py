@@ -16,6 +16,7 @@ from morelike.data.mirroring import may_be_mirrored
 from morelike.data.scan import Progress
 from morelike.data.sides import usual_side
 from morelike.data.sources import pairs
+from morelike.data.spread import spread_of
 from morelike.distributed import World, world
 from morelike.errors import UserError
 from morelike.ingest import short_name
@@ -175,7 +176,9 @@ def _chosen(
     height, width = dataset.settings.size
     images = given.get("training", {}).get("images")
     minutes = early.training.minutes
-    situation = Situation(len(dataset.train), height, width, device.type, minutes, images)
+    situation = Situation(
+        len(dataset.train), height, width, device.type, minutes, images, spread_of(dataset)
+    )
     choice = choose(situation)
     found = recipes.find(choice.recipe)
     data = {**asked, **dataset.settings.model_dump(include={"resolution", "width"})}

@@ -62,3 +62,37 @@ def test_what_cannot_be_evaluated_is_one_sentence(
     assert ended.code == 2
     assert len(ended.err.strip().splitlines()) == 1
     assert sentence in ended.err
+
+
+def test_a_run_with_a_task_gets_a_verdict_and_a_page(
+    command: Command, pictures_folder: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "task.name": "enlarge:2",
+        "task.crop": 8,
+        "data.resolution": 16,
+        "data.held_out": 0.4,
+        "generator.width": 4,
+        "generator.blocks": 1,
+        "discriminator.width": 4,
+        "discriminator.layers": 1,
+        "training.batch": 4,
+    }
+    changes = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
+    run = tmp_path / "run"
+    trained = command(
+        *("train", pictures_folder, "--run", run, "--images", "8", "--device", "cpu", *changes)
+    )
+    assert trained.code == 0, trained.err
+    assert f"morelike enhance apply {run}" in trained.err
+    ended = command("evaluate", run, "--device", "cpu")
+    assert ended.code == 0, ended.err
+    verdict = json.loads((run / "verdict.json").read_text())
+    assert verdict["words"][0] in ("BETTER", "WORSE", "UNKNOWN")
+    assert verdict["findings"][0]["topic"] == "fidelity"
+    page = (run / "verdict.html").read_text()
+    assert "feature distance, less that of" in page
+    assert ended.out.splitlines()[-1] == str(run / "verdict.html")
+    wrong = command("evaluate", run, "--size", "64")
+    assert wrong.code == 2
+    assert "knows its pictures" in wrong.err

@@ -106,3 +106,44 @@ def test_checking_takes_no_memory_and_disturbs_nobody_s_numbers() -> None:
     before = torch.get_rng_state()
     check_playable(config)  # tens of gigabytes, were they made
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- tasks ---
+
+
+@pytest.mark.parametrize(
+    ("task", "remedy"), [("enlarge:4", "family=enlarger"), ("colorize", "family=unet")]
+)
+def test_a_task_and_a_family_that_starts_from_chance(task: str, remedy: str) -> None:
+    for name in ("dcgan", "style"):
+        text = complaint({"family": name, "task": {"name": task}, "data": {"resolution": 64}})
+        assert f"the family {name} makes pictures from chance" in text
+        assert f"set {remedy}" in text
+
+
+def test_a_family_that_starts_from_pictures_and_no_task() -> None:
+    for name in ("enlarger", "unet"):
+        text = complaint({"family": name})
+        assert f"the family {name} makes pictures from other pictures" in text
+        assert "--set task.name=" in text
+
+
+def test_a_task_and_a_condition() -> None:
+    told = {"on": ["label"], "classes": {"a": 0.5, "b": 0.5}}
+    unet = {"family": "unet", "task": {"name": "deblur"}}
+    text = complaint({**unet, "condition": told})
+    assert "condition.on=['label']; leave it out" in text
+    check_playable(configure(merge(SMALL, unet)))
+
+
+@pytest.mark.parametrize("change", ["color", "hue", "rotation", "fractional_translation"])
+def test_what_changes_pixels_and_a_discriminator_that_sees_the_input(change: str) -> None:
+    augment = {"policy": ["translation", change], "probability": 0.5}
+    unet = {"family": "unet", "task": {"name": "inpaint"}, "augment": augment}
+    text = complaint(unet)
+    assert f"not changed by {change}" in text
+    assert "set discriminator.sees_input=false" in text
+    alone = merge(SMALL, unet, {"discriminator": {"sees_input": False}})
+    check_playable(configure(alone))
+    augment["policy"] = ["translation", "cutout", "mirror", "quarter_turns"]
+    check_playable(configure(merge(SMALL, unet, {"augment": augment})))

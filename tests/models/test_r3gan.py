@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +20,7 @@ from morelike.settings import merge
 from morelike.training.feed import Feed
 from morelike.training.state import State
 from morelike.training.step import step
+from networks import assert_slopes, copies, moved, numbers
 from reference import numpy_r3gan as reference
 
 CPU = torch.device("cpu")
@@ -29,10 +29,6 @@ SHAPES = [(3, 16, 16), (1, 32, 16), (4, 16, 28)]
 every_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 # In groups of 4, so that there are several, in both players.
 NARROW = {"width": 4, "widest": 8, "group": 4}
-
-
-def numbers(*shape: int, seed: int = 0) -> Tensor:
-    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape))
 
 
 def settings(shape: tuple[int, int, int] = (3, 16, 16), **sections: Any) -> Any:
@@ -45,15 +41,6 @@ def settings(shape: tuple[int, int, int] = (3, 16, 16), **sections: Any) -> Any:
         "discriminator": NARROW,
     }
     return configure(merge(base, sections))
-
-
-def moved(network: nn.Module, by: float = 0.3) -> None:
-    """Away from the zeros that it begins with."""
-    with torch.no_grad():
-        for index, parameter in enumerate(network.parameters()):
-            parameter += (
-                by * numbers(*parameter.shape, seed=index) / math.sqrt(parameter[0].numel())
-            )
 
 
 def networks(shape: tuple[int, int, int] = (3, 16, 16), **sections: Any) -> Any:
@@ -357,31 +344,6 @@ GAME = {
 def latents(update: str) -> np.ndarray:
     drawn = rng(SEED, 0, update, "latents").standard_normal((BATCH, 5))
     return drawn.astype(np.float32).astype(np.float64)
-
-
-def slope(value: Callable[[], float], weight: np.ndarray, along: np.ndarray) -> float:
-    """How fast a value changes as a weight moves along a direction."""
-    at = []
-    for sign in (1, -1):
-        weight += sign * 1e-6 * along
-        at.append(value())
-        weight -= sign * 1e-6 * along
-    return (at[0] - at[1]) / 2e-6
-
-
-def assert_slopes(
-    value: Callable[[], float], network: nn.Module, weights: list[np.ndarray]
-) -> None:
-    """Gradients that the step left behind, against differences of the reference's value."""
-    for index, (parameter, weight) in enumerate(zip(network.parameters(), weights, strict=True)):
-        assert parameter.grad is not None
-        along = numbers(*weight.shape, seed=index).numpy()
-        found = (parameter.grad.numpy() * along).sum()
-        assert found == pytest.approx(slope(value, weight, along), rel=1e-5, abs=1e-8), index
-
-
-def copies(network: nn.Module) -> list[np.ndarray]:
-    return [p.detach().numpy().copy() for p in network.parameters()]
 
 
 def test_one_step_is_the_paper_s() -> None:

@@ -7,6 +7,7 @@ import pytest
 from morelike import recipes
 from morelike.models import configure
 from morelike.recipes.choice import (
+    USUAL_SPREAD,
     Situation,
     choose,
     narrow_width,
@@ -58,16 +59,17 @@ def test_few_pictures_on_a_cpu_get_what_won_there() -> None:
     assert merge(plain, choice.settings) == merge(plain, endless)
 
 
-def test_the_penalty_goes_by_the_pixels() -> None:
+def test_the_penalty_goes_by_how_far_pictures_are_apart() -> None:
     for recipe, usual in (("tiny-cpu", 1.0), ("modern", 1.0)):
-        # At the size that a recipe is for, it is the recipe's own.
+        # For pictures that a recipe is for, it is the recipe's own.
         own = recipes.find(recipe).values()["penalty"]
-        assert r1_weight(recipe, 64, 64) == usual == own["r1"] == own["r2"]
-        assert r1_weight(recipe, 128, 64) == pytest.approx(2 * usual)
-        assert r1_weight(recipe, 256, 256) == pytest.approx(16 * usual)
-    small, large = (choose(ROSES._replace(height=n, width=n)).settings for n in (32, 128))
-    assert small["penalty"] == {"r1": 0.25, "r2": 0.25}
-    assert large["penalty"] == {"r1": 4, "r2": 4}
+        assert r1_weight(recipe, USUAL_SPREAD) == usual == own["r1"] == own["r2"]
+        assert r1_weight(recipe, 16 * USUAL_SPREAD) == pytest.approx(16 * usual)
+        assert r1_weight(recipe, 0.0) > 0
+    faces, roses = (choose(ROSES._replace(spread=spread)) for spread in (836.0, 5979.0))
+    assert faces.settings["penalty"] == {"r1": 0.2, "r2": 0.2}
+    assert roses.settings["penalty"] == {"r1": 1.5, "r2": 1.5}
+    assert "weighs 0.2," in faces.why
 
 
 @pytest.mark.parametrize(("side", "width"), [(16, 64), (32, 64), (64, 32), (128, 16), (256, 8)])

@@ -14,7 +14,9 @@ from morelike.runs import Run
 from morelike.training import probe as module
 from morelike.training.probe import Probe
 
-GOOD = Reading(kid=100.0, error=15.0, near=0, copying=False, variety=1.0, collapsed=False, samples=128)
+GOOD = Reading(
+    kid=100.0, error=15.0, near=0, copying=False, variety=1.0, collapsed=False, samples=128
+)
 
 
 @pytest.fixture

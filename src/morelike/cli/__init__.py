@@ -11,7 +11,18 @@ from typing import Annotated
 
 import typer
 
-from morelike.cli import evaluate, explore, gallery, pictures, recipes, runs, sample, toy, train
+from morelike.cli import (
+    enhance,
+    evaluate,
+    explore,
+    gallery,
+    pictures,
+    recipes,
+    runs,
+    sample,
+    toy,
+    train,
+)
 from morelike.errors import MorelikeError
 from morelike.version import __version__
 
@@ -31,6 +42,8 @@ app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("gallery", epilog=gallery.EXAMPLES)(gallery.gallery)
 app.command("toy", epilog=toy.EXAMPLES)(toy.toy)
 app.add_typer(explore.app, name="explore")
+app.add_typer(enhance.app, name="enhance")
+app.add_typer(enhance.translate_app, name="translate")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(runs.app, name="runs")
 

@@ -70,7 +70,7 @@ def counting(what: str) -> Iterator[Any]:
         def report(done: int, total: int | None) -> None:
             nonlocal task
             task = bar.add_task("", total=total) if task is None else task
-            bar.update(task, completed=done)
+            bar.update(task, total=total, completed=done)  # it may turn out to be more, or less
 
         yield report
 

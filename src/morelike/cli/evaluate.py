@@ -23,6 +23,7 @@ EXAMPLES = """Examples:
 
   morelike evaluate runs/00001-roses-dcgan --features timm:mobilenetv2_100 --weights net.safetensors
 """
+_KNOWS = "{} is a run and knows its pictures; leave --train, --held and --size out."
 CALM = ("measures",)
 """Findings that conclude nothing, and are for the page."""
 
@@ -68,24 +69,39 @@ def evaluate(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
 ) -> None:
-    """Say whether a generator is learning, collapsing or copying, and how sure that is.
+    """Say whether a generator is learning, collapsing or copying, and how sure that is; of a run of
+    `enhance train` or `translate train`, whether it is better than what needs no learning.
 
     Writes verdict.json and a page, verdict.html, beside the run; the last line printed is the page.
     """
     from morelike.devices import pick_device
     from morelike.evaluate import subject
     from morelike.evaluate.evaluation import evaluate as judge
-    from morelike.evaluate.evaluation import write
     from morelike.features import extractor
     from morelike.runs import is_run
+    from morelike.task_verdict import has_task, verdict_of_task
 
+    if has_task(path):
+        if train is not None or held is not None or size is not None:
+            raise UserError(_KNOWS.format(path))
+        with console.counting("measuring pictures") as counted:
+            of_task = verdict_of_task(
+                path,
+                checkpoint=checkpoint,
+                count=count,
+                features=features,
+                weights=weights,
+                data=data,
+                device=device,
+                progress=counted,
+            )
+        _tell(of_task, out or path, as_json)
+        return
     look = extractor(features, weights, pick_device(device), download=download)
     with console.preparing() as progress:
         if is_run(path):
             if train is not None or held is not None or size is not None:
-                raise UserError(
-                    f"{path} is a run and knows its pictures; leave --train, --held and --size out."
-                )
+                raise UserError(_KNOWS.format(path))
             about = subject.from_run(
                 path,
                 checkpoint=checkpoint,
@@ -101,8 +117,13 @@ def evaluate(
                     "was trained on with --train, and others of the kind with --held."
                 )
             about = subject.from_folders(path, train, held, size=size, progress=progress)
-    verdict = judge(about, look, console.tell)
-    facts, shown = write(verdict, out or path)
+    _tell(judge(about, look, console.tell), out or path, as_json)
+
+
+def _tell(verdict: Verdict, out: Path, as_json: bool) -> None:
+    from morelike.evaluate.evaluation import write
+
+    facts, shown = write(verdict, out)
     if as_json:
         console.print_json({**verdict.as_dict(), "page": str(shown), "file": str(facts)})
         return

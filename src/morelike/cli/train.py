@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -25,6 +25,39 @@ EXAMPLES = """Examples:
 """
 
 
+Images = Annotated[
+    int | None,
+    typer.Option(help="Stop after this many pictures shown since the run began."),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(help="Stop after this many minutes of training since the run began."),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Where run folders are made.")]
+RunFolder = Annotated[
+    Path | None,
+    typer.Option("--run", help="Train in just this folder, going on if it holds a run."),
+]
+Resume = Annotated[Path | None, typer.Option("--resume", help="Go on with this run folder.")]
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", show_default="auto")
+]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32 or bf16.", show_default="auto")]
+Seed = Annotated[int | None, typer.Option(help="Seed of all randomness.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show the plan with a measured speed; train nothing.")
+]
+ProfileOnly = Annotated[
+    bool,
+    typer.Option("--profile", help="Show where the time goes in half a minute; keep nothing."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
 def train(
     source: Annotated[
         str | None,
@@ -36,35 +69,15 @@ def train(
     recipe: Annotated[
         str | None, typer.Option("--recipe", "-r", help="A recipe's name, or a TOML file.")
     ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option(help="Stop after this many pictures shown since the run began."),
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option(help="Stop after this many minutes of training since the run began."),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; repeatable."),
-    ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Where run folders are made.")] = Path(
-        "runs"
-    ),
-    run: Annotated[
-        Path | None,
-        typer.Option("--run", help="Train in just this folder, going on if it holds a run."),
-    ] = None,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", help="Go on with this run folder.")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.", show_default="auto")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option(help="auto, fp32 or bf16.", show_default="auto")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all randomness.")] = None,
+    images: Images = None,
+    minutes: Minutes = None,
+    assignments: Assignments = None,
+    out: Out = Path("runs"),
+    run: RunFolder = None,
+    resume: Resume = None,
+    device: Device = None,
+    precision: Precision = None,
+    seed: Seed = None,
     stop_when: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,32 +86,14 @@ def train(
             help="End early once it is copying, collapsed, stalled or diverged; repeatable.",
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the plan with a measured speed; train nothing.")
-    ] = False,
-    profile: Annotated[
-        bool,
-        typer.Option("--profile", help="Show where the time goes in half a minute; keep nothing."),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    dry_run: DryRun = False,
+    profile: ProfileOnly = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a generator on a folder of pictures.
 
     The last line printed is the run folder. Ctrl-C saves the state before it stops.
     """
-    if resume is not None:
-        if run is not None:
-            raise UserError("--run and --resume both name the run folder; give one of them.")
-        from morelike.runs import open_run
-
-        run = open_run(resume).path
-    from morelike import api
-    from morelike.cli.progress import TrainingBar
-    from morelike.distributed import world
-    from morelike.training import loop
-    from morelike.training.profile import make_profile
-
-    settings: dict[str, Any] = console.overrides(assignments or [])
     options = {
         "images": images,
         "minutes": minutes,
@@ -107,23 +102,70 @@ def train(
         "seed": seed,
         "stop_when": stop_when or None,
     }
-    settings |= {key: value for key, value in options.items() if value is not None}
-    if dry_run:
+    run = folder_to_train_in(run, resume)
+    settings = console.overrides(assignments or []) | given(options)
+    wanted = Wanted(source, recipe, run, out, settings, dry_run, profile, as_json)
+    carry_out(wanted)
+
+
+class Wanted(NamedTuple):
+    """What a person asks for; the settings are those over the recipe's."""
+
+    source: str | None
+    recipe: str | None
+    run: Path | None
+    out: Path
+    settings: dict[str, Any]
+    dry_run: bool
+    profile: bool
+    as_json: bool
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Those options that were given."""
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def folder_to_train_in(run: Path | None, resume: Path | None) -> Path | None:
+    """What --run or --resume name.
+
+    Raises:
+        UserError: if both are given, or --resume names no run.
+    """
+    if resume is None:
+        return run
+    if run is not None:
+        raise UserError("--run and --resume both name the run folder; give one of them.")
+    from morelike.runs import open_run
+
+    return open_run(resume).path
+
+
+def carry_out(wanted: Wanted) -> None:
+    """Train and print the run folder, or print the plan, or where the time goes."""
+    from morelike import api
+    from morelike.cli.progress import TrainingBar
+    from morelike.distributed import world
+    from morelike.training import loop
+    from morelike.training.profile import make_profile
+
+    source, recipe, run = wanted.source, wanted.recipe, wanted.run
+    if wanted.dry_run:
         with console.preparing() as progress:
-            plan = api.plan(source, recipe, run=run, progress=progress, **settings)
-        _print_plan(plan.as_dict(), as_json)
+            plan = api.plan(source, recipe, run=run, progress=progress, **wanted.settings)
+        _print_plan(plan.as_dict(), wanted.as_json)
         return
 
-    if profile:
+    if wanted.profile:
         with console.preparing() as progress:
-            job = api.settle(source, recipe, run, progress, settings)
-        _print_profile(make_profile(job.config, job.dataset).as_dict(), as_json)
+            job = api.settle(source, recipe, run, progress, wanted.settings)
+        _print_profile(make_profile(job.config, job.dataset).as_dict(), wanted.as_json)
         return
 
     with world() as here:
         with console.preparing() as progress:
-            job = api.settle(source, recipe, run, progress, settings)
-        target = api.open_folder(job, here, out, run)
+            job = api.settle(source, recipe, run, progress, wanted.settings)
+        target = api.open_folder(job, here, wanted.out, run)
         budget = job.config.training
         bars = [TrainingBar(stderr, budget.images, budget.minutes)] if here.is_main else []
         if job.why and here.is_main:
@@ -145,10 +187,13 @@ def train(
                 console.list_rejected(job.dataset.rejected)
     if not here.is_main:
         return
-    if as_json:
+    if wanted.as_json:
         console.print_json({"run": str(target.path)})
     else:
-        console.tell(f"look at {target.samples}, then: morelike sample {target.path} --seeds 0-63")
+        afterwards = f"morelike sample {target.path} --seeds 0-63"
+        if job.config.task.name:
+            afterwards = f"morelike enhance apply {target.path} PICTURES --out FOLDER"
+        console.tell(f"look at {target.samples}, then: {afterwards}")
         typer.echo(str(target.path))
 
 

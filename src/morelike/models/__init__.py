@@ -10,9 +10,11 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from morelike.augment import BLITS
 from morelike.config import Config
 from morelike.errors import UserError, nearest
-from morelike.models.family import Batch, Family, Networks, Term
+from morelike.models.family import Batch, Family, FromPictures, Networks, Term
+from morelike.models.translation import OWN, Goals, opened
 from morelike.settings import validate
 
 __all__ = [
@@ -28,8 +30,22 @@ __all__ = [
 
 # What the families share; every other file here is a family.
 SHARED = frozenset(
-    {"sizes", "strided", "family", "adversarial", "discriminator", "layers", "modulated"}
+    {
+        "adversarial",
+        "discriminator",
+        "family",
+        "layers",
+        "modulated",
+        "patches",
+        "sizes",
+        "strided",
+        "translation",
+    }
 )
+
+WHOLE_PIXELS = ("translation", "cutout", *BLITS)
+"""Changes that leave each pixel the value it has, so that an input goes through them beside its
+picture: a mask stays a mask."""
 
 
 def families() -> list[str]:
@@ -61,13 +77,15 @@ def configure(values: Mapping[str, Any], where: str = "configuration") -> Config
 
 
 def check_playable(config: Config[Any, Any]) -> None:
-    """Check that objective, penalties and networks go together.
+    """Check that task, objective, penalties and networks go together.
 
     Raises:
         UserError: if they do not, with the reason.
     """
     with torch.device("meta"):  # no memory and no time
-        discriminator = family(config.family).build(config).discriminator
+        generator, discriminator = family(config.family).build(config)
+    if config.task.name:
+        _check_task(config, generator)
     mixes = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in discriminator.modules())
     if config.penalty.of_gradients and mixes:
         raise UserError(
@@ -77,3 +95,28 @@ def check_playable(config: Config[Any, Any]) -> None:
             "it, such as resnet's, or dcgan's or fastgan's with discriminator.norm=spectral, or "
             "set these penalties to 0."
         )
+
+
+def _check_task(config: Config[Any, Any], generator: nn.Module) -> None:
+    task, on = config.task, config.condition.on
+    if not isinstance(generator, FromPictures):
+        remedy = "unet" if task.scale == 1 else "enlarger"
+        raise UserError(
+            f"the family {config.family} makes pictures from chance, and the task {task.name} is "
+            f"to make them from other pictures; set family={remedy}, or leave task.name out."
+        )
+    if on:
+        raise UserError(
+            f"with the task {task.name} it is a picture that says what to make, and nobody is told "
+            f"condition.on={list(on)}; leave it out."
+        )
+    changes = [name for name in config.augment.policy if name not in WHOLE_PIXELS]
+    if changes and getattr(config.discriminator, "sees_input", False):
+        raise UserError(
+            f"a discriminator that sees the input beside the picture can be shown both moved by "
+            f"whole pixels, but not changed by {changes[0]}; take {', '.join(WHOLE_PIXELS)} for "
+            "augment.policy, or set discriminator.sees_input=false."
+        )
+    goals = config.generator
+    if isinstance(goals, Goals) and goals.perceptual and goals.perceptual_network != OWN:
+        opened(goals)  # so that what it lacks is said now

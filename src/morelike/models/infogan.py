@@ -79,8 +79,8 @@ class DiscriminatorConfig(Section):
     width: Annotated[int, Field(ge=1, le=1024)] = 64
     """Feature maps of the first layer or block."""
     spectral_norm: bool = False
-    """Spectral normalisation of all weights but Q's; without it, dcgan has batch norm and resnet
-    nothing."""
+    """Spectral normalisation of all weights but Q's; without it, dcgan has batch norm, but with a
+    penalty on gradients, like resnet, nothing."""
     minibatch_stddev: bool = False
     """Append how much pictures differ (Karras et al. 2018)."""
     minibatch_discrimination: Annotated[int, Field(ge=0, le=1024)] = 0
@@ -171,9 +171,11 @@ def build(config: Config[GeneratorConfig, DiscriminatorConfig]) -> Networks:
         alike = dcgan.GeneratorConfig(width=made.width, latent=size)
         generator = dcgan.Generator(shape, alike, config.condition)
         dcgan.initialise(generator)
+        # With batch norm, a penalty on the gradient of single pictures would mean nothing.
+        plain = "none" if config.penalty.of_gradients else "batch"
         settings = dcgan.DiscriminatorConfig(
             width=seen.width,
-            norm="spectral" if seen.spectral_norm else "batch",
+            norm="spectral" if seen.spectral_norm else plain,
             minibatch_stddev=deviation,
         )
         trunk, features = dcgan.trunk(shape, settings)

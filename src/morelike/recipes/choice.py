@@ -11,8 +11,11 @@ FEW = 2_000
 """Fewer pictures are learnt by heart within minutes on a GPU."""
 MANY = 20_000
 """As many are not learnt by heart in any time that a person waits."""
-AT_64_PIXELS = {"tiny-cpu": 1.0, "modern": 1.0}
-"""Weight of R1 and R2 for pictures of 64x64."""
+USUAL_SPREAD = 4096.0
+"""The mean squared distance of two pictures of 64x64, about that of bicycles on white and of roses
+(2,900 and 6,000)."""
+AT_USUAL_SPREAD = {"tiny-cpu": 1.0, "modern": 1.0}
+"""Weight of R1 and R2 for such pictures."""
 
 
 class Situation(NamedTuple):
@@ -28,6 +31,8 @@ class Situation(NamedTuple):
     """That a person grants."""
     images: int | None = None
     """After which a person wants it to end."""
+    spread: float = USUAL_SPREAD
+    """Mean squared distance of two of the pictures, as vectors of values in [-1, 1]."""
 
 
 class Choice(NamedTuple):
@@ -47,10 +52,13 @@ def choose(at: Situation) -> Choice:
         width = narrow_width(at.height, at.width)
         settings |= {"generator": {"width": width}, "discriminator": {"width": width}}
         said.append(f"they have {width} maps at the finest resolution, and the batch is 32")
-    if recipe in AT_64_PIXELS:
-        weight = round(r1_weight(recipe, at.height, at.width), 4)
+    if recipe in AT_USUAL_SPREAD:
+        weight = float(f"{r1_weight(recipe, at.spread):.2g}")
         settings["penalty"] = {"r1": weight, "r2": weight}
-        said.append(f"the penalty on D's gradient weighs {weight:g}, which goes by the pixels")
+        said.append(
+            f"the penalty on D's gradient weighs {weight:g}, which goes by how far pictures are "
+            "apart"
+        )
     if at.pictures >= MANY:
         settings["augment"] = {"policy": []}
         said.append("there is no augmentation, since so many are not learnt by heart")
@@ -76,16 +84,21 @@ def usual_resolution(side: int | None) -> int:
     return next((size for size in (16, 32) if side is not None and side < 1.5 * size), 64)
 
 
-def r1_weight(recipe: str, height: int, width: int) -> float:
-    """The weight of R1 in a recipe for pictures of this size: in proportion to their pixels.
+def r1_weight(recipe: str, spread: float) -> float:
+    """The weight of R1 in a recipe for pictures of this spread: in proportion to it.
 
-    For one and the same judgement, made of the same picture with k times as many pixels, each
-    pixel's share in D's gradient is a k-th, and so is the sum of their squares. Karras et al. 2020
-    ("Training GANs with Limited Data", arXiv 2006.06676, appendix C) go by pixels too.
+    If all values of all pictures were s times as large, the gradient of one and the same judgement
+    would be an s-th, and its square an s^2-th; so the same restraint takes s^2 times the weight, as
+    the squared distance grows. With k times as many pixels of the same kind it is k times as much,
+    as in Karras et al. 2020 ("Training GANs with Limited Data", arXiv 2006.06676, appendix C), who
+    go by pixels; but gray pictures have a third of the values, and faces differ by less than roses.
+    docs/families.md has what was measured.
     """
-    return AT_64_PIXELS[recipe] * height * width / 64**2
+    return AT_USUAL_SPREAD[recipe] * max(spread, LEAST_SPREAD) / USUAL_SPREAD
 
 
+LEAST_SPREAD = 1.0
+"""Pictures that hardly differ must not turn the penalty off."""
 LENGTH = {"tiny-cpu": 500_000, "small": 1_000_000, "modern": 2_000_000}
 NO_END = 10**9
 TIMES_SEEN = 40
