@@ -40,8 +40,9 @@ MOST_REAL = 2_000
 FEWEST = 4
 """Pictures below which a KID has no error."""
 DRAWS = 1000
-EQUAL = 100.0
-"""What equal pictures get for PSNR, which else is infinite. Of 8 bits, few others get as much."""
+MOST_DECIBELS = 60.0
+"""Nobody sees what is beyond, and for equal pictures it would be infinite."""
+NAMES = {"psnr": "PSNR in dB", "ssim": "SSIM", "feature_distance": "feature distance"}
 SHOWN, SIDE = 6, 128
 NETWORK = "network"
 
@@ -67,9 +68,8 @@ class Scored(NamedTuple):
 class _Measure(NamedTuple):
     """How near what was made is to the truth."""
 
-    name: str
     key: str
-    """In figures.json."""
+    """In `NAMES`, and in figures.json."""
     more_is_better: bool
     of: Callable[[Tensor, Tensor], Tensor]
     """(B, C, H, W) twice, in [-1, 1] -> (B,)."""
@@ -271,12 +271,12 @@ def _measures(deep: Perceptual, device: torch.device) -> list[_Measure]:
         return feature_distance(*maps).cpu()
 
     def decibels(made: Tensor, truth: Tensor) -> Tensor:
-        return psnr(made, truth).clamp(max=EQUAL)
+        return psnr(made, truth).clamp(max=MOST_DECIBELS)
 
     return [
-        _Measure("PSNR in dB", "psnr", True, decibels),
-        _Measure("SSIM", "ssim", True, ssim),
-        _Measure("feature distance", "feature_distance", False, apart),
+        _Measure("psnr", True, decibels),
+        _Measure("ssim", True, ssim),
+        _Measure("feature_distance", False, apart),
     ]
 
 
@@ -312,8 +312,8 @@ def _fidelity(
             "verdict": word,
         }
         lines.append(
-            f"{measure.name} {means[NETWORK]:.3g} on {what}, {rival} {means[rival]:.3g}: {word}, "
-            f"95 % interval of the difference {found.low:.2g} to {found.high:.2g}"
+            f"{NAMES[measure.key]} {means[NETWORK]:.3g} on {what}, {rival} {means[rival]:.3g}: "
+            f"{word}, 95 % interval of the difference {found.low:.2g} to {found.high:.2g}"
         )
     return figures, lines
 
@@ -365,10 +365,7 @@ def _short(value: float) -> str:
 def _sheet(model: Model, made: _Made, truth: np.ndarray, figures: Mapping[str, Any]) -> np.ndarray:
     rows = [Row(["input"], _inputs_shown(made.inputs, model))]
     for name, way in made.ways.items():
-        words = [
-            f"{measure.replace('_', ' ')} {one['mean'][name]:.3g}"
-            for measure, one in figures.items()
-        ]
+        words = [f"{NAMES[key]} {one['mean'][name]:.3g}" for key, one in figures.items()]
         rows.append(Row([name, *words], list(way[_shown(len(way))])))
     rows.append(Row(["truth"], list(truth[_shown(len(truth))])))
     note = "Means over all pictures measured, of which some are shown."
@@ -393,10 +390,10 @@ def _shown(count: int) -> np.ndarray:
 
 
 def _inputs_shown(inputs: Tensor, model: Model) -> list[np.ndarray]:
-    """Some inputs, each pixel as large as on the results; holes are white."""
+    """Some inputs, each pixel as large as on the results; holes are gray."""
     some = inputs[torch.from_numpy(_shown(len(inputs)))]
     if model.task == "inpaint":
-        some = torch.where(some[:, -1:] > 0, torch.ones(()), some[:, :-1])
+        some = some[:, :-1]
     pixels = to_uint8(some)
     return list(pixels.repeat(model.scale, 1).repeat(model.scale, 2))
 
