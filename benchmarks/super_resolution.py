@@ -86,9 +86,7 @@ def main() -> None:
         compared(runs, asked)
 
 
-def trained(
-    folder: Path, source: str, sections: dict[str, Any], minutes: float, seed: int
-) -> Run:
+def trained(folder: Path, source: str, sections: dict[str, Any], minutes: float, seed: int) -> Run:
     """A run of so many minutes of the processor."""
     done = folder / "done.json"
     if done.is_file():

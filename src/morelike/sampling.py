@@ -279,8 +279,8 @@ def load(
         device: auto, cpu, cuda, cuda:N or mps.
         precision: fp32, bf16 (two to three times as fast where the hardware has it, colours differ
             by a level here and there), or auto for the faster.
-        from_pictures: load one that makes its pictures from other pictures (`morelike enhance`), not
-            from seeds.
+        from_pictures: load one that makes its pictures from other pictures (`morelike enhance`),
+            not from seeds.
 
     Raises:
         UserError: if the folder holds no usable generator, or one of the other kind.
@@ -294,8 +294,8 @@ def load(
         )
     if from_pictures and not task:
         raise UserError(
-            f"{path} makes pictures from seeds, not from pictures; name a run that `morelike enhance "
-            "train` or `morelike translate train` made."
+            f"{path} makes pictures from seeds, not from pictures; name a run that "
+            "`morelike enhance train` or `morelike translate train` made."
         )
     return found
 
