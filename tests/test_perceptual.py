@@ -14,7 +14,7 @@ from conftest import picture
 from morelike.errors import UserError
 from morelike.features import perceptual as module
 from morelike.features.perceptual import Perceptual, perceptual
-from morelike.metrics.fidelity import feature_distance
+from morelike.metrics.fidelity import feature_distance, psnr
 
 CLOSE: Any = {"rtol": 1e-4, "atol": 1e-5}
 SMALL = "test_efficientnet"
@@ -64,7 +64,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_untrained_network_is_the_same_everywhere(look: Perceptual) -> None:
-    assert look.name == "random@NAME"
+    assert look.name == "random@cc5f5b8c"
     maps = look.maps(PICTURES)
     assert [tuple(one.shape) for one in maps] == [
         (6, 16, 48, 48),
@@ -76,7 +76,7 @@ def test_the_untrained_network_is_the_same_everywhere(look: Perceptual) -> None:
     torch.testing.assert_close(found, torch.tensor(PINNED), rtol=1e-3, atol=1e-4)
 
 
-PINNED = [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
+PINNED = [[0.4134, 0.4998], [0.0800, 0.0724], [0.0731, 0.0625]]
 
 
 def test_a_network_is_made_once(
@@ -90,20 +90,14 @@ def test_a_network_is_made_once(
     assert trained is not look
 
 
-def test_making_one_moves_no_random_numbers(weights: Path) -> None:
-    before = torch.get_rng_state()
-    module._perceptual.cache_clear()
-    for one in perceptual(), perceptual(f"timm:{SMALL}", weights):
-        one.maps(PICTURES)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 @pytest.mark.parametrize("name", ["random", f"timm:{SMALL}"])
-def test_gradients_flow_to_the_pictures_alone(name: str, weights: Path) -> None:
+def test_making_one_leaves_a_training_as_it_is(name: str, weights: Path) -> None:
     module._perceptual.cache_clear()
-    with torch.inference_mode():  # whoever measured first must not spoil it for training
+    before = torch.get_rng_state()
+    with torch.inference_mode():  # whoever measures first must not spoil it for training
         network = perceptual(name, None if name == "random" else weights)
         network.maps(PICTURES)
+    assert torch.equal(torch.get_rng_state(), before)
     assert not any(one.requires_grad for one in network.made.network.parameters())
     assert not network.made.network.training
     truth = network.maps(PICTURES[:2])
@@ -111,7 +105,6 @@ def test_gradients_flow_to_the_pictures_alone(name: str, weights: Path) -> None:
     made = blurred(PICTURES[:2], 1).requires_grad_()
     distance = feature_distance(network.maps(made), truth).sum()
     (gradient,) = torch.autograd.grad(distance, made)
-    assert gradient.isfinite().all()
     along = gradient / gradient.norm()
     with torch.no_grad():
         ends = [feature_distance(network.maps(made + s * along), truth).sum() for s in (-0.1, 0.1)]
@@ -163,13 +156,12 @@ def test_a_row_depends_on_its_picture_alone(look: Perceptual) -> None:
 
 
 def test_a_crop_is_seen_as_it_is(look: Perceptual) -> None:
-    whole, crop = look.maps(PICTURES), look.maps(PICTURES[:, :, 8:40, 12:44])
+    pictures = noise(1, 3, 64, 64)
+    whole, crop = look.maps(pictures), look.maps(pictures[:, :, 8:56, 12:60])
     for one, other in zip(crop, whole, strict=True):
-        stride = 48 // other.shape[2]
-        rim = 8 // stride + 2
-        there = other[:, :, 8 // stride : 40 // stride, 12 // stride : 44 // stride]
-        inside = (..., slice(rim, -rim), slice(rim, -rim))
-        assert one[inside].numel() > 0
+        stride = 64 // other.shape[2]
+        there = other[:, :, 8 // stride : 56 // stride, 12 // stride : 60 // stride]
+        inside = (..., slice(4, -4), slice(4, -4))  # a crop has borders of its own
         torch.testing.assert_close(one[inside], there[inside], **CLOSE)
 
 
@@ -196,15 +188,12 @@ def test_more_damage_is_farther_away(look: Perceptual, damages: list[Tensor]) ->
     assert (found.diff(dim=0) > 0).all()
 
 
-def test_blur_is_graver_than_what_pixels_mind_as_much(look: Perceptual) -> None:
-    """Other grain of the same kind is twice as far by its pixels as none; by what is seen, not."""
-    smooth = PLAIN / 127.5 - 1
-    grain, other = (0.2 * blurred(noise(6, 3, 48, 48, seed=s), 1) for s in (1, 2))
-    truth = look.maps(smooth + grain)
-    without = feature_distance(look.maps(smooth), truth)
-    exchanged = feature_distance(look.maps(smooth + other), truth)
-    assert (grain - other).square().mean() > 1.8 * grain.square().mean()
-    assert (exchanged < without).all()
+def test_blur_is_graver_than_a_shift_that_pixels_mind_as_much(look: Perceptual) -> None:
+    truth = look.maps(PICTURES)
+    soft, moved = blurred(PICTURES, 1.8), PICTURES.roll(1, 3)
+    assert (psnr(soft, PICTURES) > psnr(moved, PICTURES)).all()
+    apart = [feature_distance(look.maps(made), truth) for made in (soft, moved)]
+    assert (apart[0] > apart[1]).all()
 
 
 # --- networks of timm ---
@@ -292,8 +281,8 @@ def test_a_missing_package_is_named(weights: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_pictures_that_are_too_small_or_none_are_refused(look: Perceptual, weights: Path) -> None:
-    with pytest.raises(UserError, match="at least 4 pixels a side, not of 3x8"):
-        look.maps(torch.zeros(1, 3, 3, 8))
+    with pytest.raises(UserError, match="at least 2 pixels a side, not of 1x8"):
+        look.maps(torch.zeros(1, 3, 1, 8))
     trained = perceptual(f"timm:{SMALL}", weights)
     with pytest.raises(UserError, match="at least 16 pixels a side, not of 15x16; take larger"):
         trained.maps(torch.zeros(1, 3, 15, 16))

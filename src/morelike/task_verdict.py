@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from morelike.diagnostics.finding import Figure, Finding, Panel, State
-from morelike.enhance.score import NETWORK, Progress, Scored, quiet, score
+from morelike.enhance.score import NAMES, NETWORK, Progress, Scored, quiet, score
 from morelike.evaluate.verdict import Verdict
 from morelike.pictures import read_png
 from morelike.runs import is_run, open_run
@@ -15,7 +15,6 @@ from morelike.version import __version__
 
 DECIDES = "feature_distance"
 """PSNR is highest for a blur, and SSIM is not far from it."""
-NAMES = {"psnr": "PSNR in dB", "ssim": "SSIM", "feature_distance": "feature distance"}
 WORDS: dict[str, tuple[str, State]] = {
     "better": ("BETTER", "yes"),
     "worse": ("WORSE", "no"),

@@ -15,6 +15,7 @@ from PIL import Image
 
 from morelike.errors import UserError
 from morelike.explore import interpolate as module
+from morelike.explore import opened as opening
 from morelike.explore.found import Found
 from morelike.explore.interpolate import interpolate
 from morelike.explore.opened import Opened
@@ -32,7 +33,7 @@ LABELS = {"on": ["label"], "classes": {"a": 0.5, "b": 0.5}}
 def one_extractor() -> Iterator[None]:
     """It takes a second to draw, and is the same each time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "extractor", functools.cache(extractor))
+        patch.setattr(opening, "extractor", functools.cache(extractor))
         yield
 
 

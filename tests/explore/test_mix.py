@@ -15,6 +15,7 @@ from torch import Tensor
 
 from morelike.errors import UserError
 from morelike.explore import mix as module
+from morelike.explore import opened as opening
 from morelike.explore.found import Found
 from morelike.explore.mix import blocks, by_chance, mix, shares, styled, summed
 from morelike.explore.opened import Opened
@@ -32,7 +33,7 @@ LABELS = {"on": ["label"], "classes": {"a": 0.5, "b": 0.5}}
 def one_extractor() -> Iterator[None]:
     """It takes a second to draw, and is the same each time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "extractor", functools.cache(extractor))
+        patch.setattr(opening, "extractor", functools.cache(extractor))
         yield
 
 

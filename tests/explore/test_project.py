@@ -17,6 +17,7 @@ from morelike.config import DataConfig
 from morelike.data import Dataset
 from morelike.directions import FACTS, Direction, Directions, write_vectors
 from morelike.errors import UserError
+from morelike.explore import opened as opening
 from morelike.explore import project as module
 from morelike.explore.found import Found
 from morelike.explore.opened import Opened, opened
@@ -41,7 +42,7 @@ def quicker() -> Iterator[None]:
     """The extractor takes a second to draw, and is the same each time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "opened", lively)
-        patch.setattr(module, "extractor", functools.cache(extractor))
+        patch.setattr(opening, "extractor", functools.cache(extractor))
         patch.setattr(module, "POOL", 96)
         yield
 

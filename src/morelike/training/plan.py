@@ -88,8 +88,10 @@ def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None
         copied = sum(tensor.nbytes for tensor in state.tensors().values())
         most += copied / 2**20 + AROUND_MIB
     one = StepDraws(0, 0, "plan", 1, 0, 1, device, state.dtype)
-    inputs = chosen.inputs(config, one)
-    picture = feed.batch(0, one)
+    shown = feed.shown(0, one)
+    given = shown.condition if config.task.name else None
+    inputs = chosen.inputs(config, one, given)
+    beside = {} if given is None else {"condition": given}
     by_time = training.minutes * 60 * speed if training.minutes else float("inf")
     images = int(min(training.images, by_time))
     return Plan(
@@ -104,7 +106,7 @@ def make_plan(config: Config[Any, Any], dataset: Dataset, why: str | None = None
         generator_parameters=_count(state.networks.generator),
         discriminator_parameters=_count(state.networks.discriminator),
         generator_gflop=_gflop(state.networks.generator, *inputs),
-        discriminator_gflop=_gflop(state.networks.discriminator, picture),
+        discriminator_gflop=_gflop(state.networks.discriminator, shown.real, **beside),
         memory_mib=round(most, 1),
         parts=training.parts,
         images_per_second=round(speed, 1),
@@ -140,12 +142,12 @@ def _count(network: nn.Module) -> int:
 
 
 @torch.no_grad()
-def _gflop(network: nn.Module, *inputs: torch.Tensor) -> float:
+def _gflop(network: nn.Module, *inputs: torch.Tensor, **beside: torch.Tensor) -> float:
     counter = FlopCounterMode(display=False)
     # It asks whatever needs a gradient for the function that made it, also where none is kept.
     network.requires_grad_(False).eval()
     with counter:
-        network(*inputs)
+        network(*inputs, **beside)
     network.train()
     return round(counter.get_total_flops() / 1e9, 4)
 

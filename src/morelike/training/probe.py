@@ -35,6 +35,8 @@ SHORTEST = 30.0
 MOST_TRAIN, MOST_HELD, MOST_FEATURES = 2_000, 256, 256
 """Training pictures among which copies are looked for, held-out ones that samples are compared
 with, and training ones whose features measure variety. `morelike evaluate` takes more."""
+MOST_DB = 60.0
+"""PSNR of a picture that is its truth, which is infinite; of 8 bits, one level off is 48."""
 MOST_PAIRS = 32
 """Held-out pictures on which a task is measured. `morelike evaluate` takes all."""
 
@@ -218,7 +220,8 @@ class Pairs:
             real = from_uint8(truth[start : start + len(made)], state.device)
             shown = from_uint8(made, state.device)
             apart = feature_distance(maps(shown), maps(real))
-            rows.append(torch.stack([apart, psnr(shown, real), ssim(shown, real)]))
+            decibels = psnr(shown, real).clamp_max(MOST_DB)
+            rows.append(torch.stack([apart, decibels, ssim(shown, real)]))
             start += len(made)
         means = torch.cat(rows, 1).mean(1).tolist()
         return Fidelity(*means, pictures=len(truth)), ""
