@@ -10,6 +10,7 @@ from morelike.config import Config
 from morelike.errors import UserError
 from morelike.models import check_playable, configure, unet
 from morelike.models.enlarger import Residual
+from morelike.models.layers import PixelNorm
 from morelike.models.strided import Doubling, Halving
 from morelike.models.unet import Generator, GeneratorConfig
 from networks import moved, numbers, seen_from
@@ -63,10 +64,20 @@ def test_maps_double_with_each_level_up_to_the_widest() -> None:
     assert sorted(blocks) == [3] * 4 + [6] * 4 + [10] * 6
 
 
-def test_there_is_no_norm() -> None:
-    with torch.device("meta"):
-        built = unet.build(settings())
-    assert not [m for m in built.generator.modules() if "Norm" in type(m).__name__]
+def test_there_is_no_norm_but_of_each_place_by_itself() -> None:
+    network = generator(levels=3)
+    norms = [m for m in network.modules() if "Norm" in type(m).__name__]
+    assert len(norms) == 6
+    assert all(isinstance(norm, PixelNorm) for norm in norms)
+    # Before each halving and each doubling, which get features of mean square 1.
+    for layer in network.modules():
+        if isinstance(layer, Halving | Doubling):
+            layer.register_forward_pre_hook(lambda _, x: sizes.append(x[0].square().mean(1)))
+    sizes: list[torch.Tensor] = []
+    network(torch.randn(1, 1, 16, 16) * 30)
+    assert len(sizes) == 6
+    for size in sizes:
+        torch.testing.assert_close(size, torch.ones_like(size))
 
 
 def test_it_is_the_coarsest_maps_that_see_everything_and_the_finest_that_keep_places() -> None:
@@ -78,7 +89,7 @@ def test_it_is_the_coarsest_maps_that_see_everything_and_the_finest_that_keep_pl
     assert far[24, 24] > 0
     assert 0 < far[0, 0] < 0.1 * far[24, 24]
     # Without the way around, nothing is seen further than the convolutions reach.
-    inner = network.level.around[2]
+    inner = network.level.around[-1]
     with torch.no_grad():
         inner.weight.zero_()
         near = (network(x) - network(y)).abs().amax((0, 1))
