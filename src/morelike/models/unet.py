@@ -13,8 +13,8 @@ What differs from the papers:
 - What goes over is added to what comes up, where theirs lies beside it: half of the products in the
   convolution that follows.
 - Residual blocks in place of single convolutions, with branches that begin at a tenth.
-- No norm over a batch or a picture, so that a part of a picture becomes what it becomes in the whole.
-  Before maps are halved or doubled, the features of each place are brought to one length instead
+- No norm over a batch or a picture, so that a part becomes what it becomes in the whole. Before
+  maps are halved or doubled, the features of each place are brought to one length instead
   (`PixelNorm`). Without that, from edges to bicycles it diverged at a learning rate of 5e-4, and
   now and then at 2e-4; with it, it learns at 1e-3.
 - What it makes is added to the input as a picture, and its last weights begin at 0: so it begins
@@ -24,8 +24,8 @@ What differs from the papers:
 - Doublings repeat pixels before a 3x3 convolution, which leaves no checkerboard.
 - No dropout: a picture depends on its input alone.
 
-These defaults are for a CPU: from gray to RGB there are 1,758,483 parameters. On a GPU take width 64
-and widest 512, as pix2pix has.
+These defaults are for a CPU: from gray to RGB there are 1,758,483 parameters. On a GPU take width
+64 and widest 512, as pix2pix has.
 """
 
 from __future__ import annotations
