@@ -154,6 +154,14 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
 ]
 RAMPS = ("optimizer.ramp", "optimizer.beta2_ramp", "penalty.ramp", "training.ema_ramp")
 RANGES += [
+    ("task.name", ["", "enlarge:2", "enlarge:8", "colorize", "pairs"], ["enlarge:3", "shrink", 4]),
+    ("task.crop", [None, 8, 128], [7, -8, "all"]),
+    ("task.downscale", ["area", "bicubic", "lanczos"], ["nearest", 1]),
+    ("task.degrade", [[]], ["noise", ["sharpen"]]),
+    ("task.fakes", [None], [3]),
+    ("task.like_fakes", [0, 0.5, 1], [-0.1, 1.1]),
+]
+RANGES += [
     row
     for ramp in RAMPS
     for row in (

@@ -390,8 +390,12 @@ def test_the_condition_moves_the_logit_and_not_the_posterior() -> None:
 
 def test_penalties_on_the_gradient_of_single_pictures() -> None:
     penalty = {"r1": 1.0}
-    with pytest.raises(UserError, match="infogan has batch norm"):
-        check_playable(settings(penalty=penalty))
+    mixing = nn.modules.batchnorm._BatchNorm
+    for more, mixes in (({}, True), ({"penalty": penalty}, False)):
+        config = settings(**more)
+        check_playable(config)
+        judging = infogan.build(config).discriminator
+        assert any(isinstance(layer, mixing) for layer in judging.modules()) == mixes
     check_playable(settings(penalty=penalty, discriminator={"spectral_norm": True}))
     check_playable(settings(penalty=penalty, generator={"networks": "resnet"}))
 

@@ -24,7 +24,8 @@ from morelike.metrics.distances import (
 from morelike.metrics.resampling import checked
 
 SLACK = 1 + 1e-12
-"""Of squared radii: a row that lies on a ball's surface is inside whichever way it was rounded."""
+"""A row on a ball's surface is inside, and a ball as large as the median is trusted, whichever way
+they were rounded."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def manifold(real: Tensor, fake: Tensor, k: int = 5) -> Manifold:
     fake_reach = nearest_others(fake, k).distance[:, -1].square() * SLACK
     # The smallest balls first, so that those which realism trusts lie side by side.
     radius, order = nearest_others(real, k).distance[:, -1].sort(stable=True)
-    trusted = int((radius <= radius.quantile(0.5)).sum())
+    trusted = int((radius <= SLACK * radius.quantile(0.5)).sum())
     # Real rows that are equal have radius 0; a copy of one, 0 / 0, lies just inside.
     points = int((radius[:trusted] == 0).sum())
     x, y, unit = located(fake, real[order])
