@@ -25,7 +25,10 @@ import torch
 import torch.nn.functional as F
 
 from morelike import files
+from morelike.devices import pick_device
 
+AT_ONCE = {"cpu": 1, "cuda": 20}
+"""Pieces of work that a device is told of at a time."""
 SAME, TOLERATED = "A/A", 0.15
 """The name of the ratio that should be 1; how much lower than stored another ratio may be."""
 Side = Callable[[], float]
@@ -108,30 +111,40 @@ def _serve(make: Maker, turns: Connection) -> None:
         turns.send(side())
 
 
-def rate(work: Callable[[], Any], amount: float, seconds: float = 0.5) -> float:
-    """How much is done in a second: `work` does `amount`, and is repeated for some time."""
+def finished(device: torch.device) -> None:
+    """Wait until a GPU has done what it was told to do; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def rate(work: Callable[[], Any], amount: float, device: torch.device) -> float:
+    """How much is done in a second: `work` does `amount`, and is repeated for half a second."""
     done, began = 0, time.perf_counter()
-    while done == 0 or time.perf_counter() - began < seconds:
-        work()
-        done += 1
+    while done == 0 or time.perf_counter() - began < 0.5:
+        for _ in range(AT_ONCE[device.type]):
+            work()
+            done += 1
+        finished(device)
     return done * amount / (time.perf_counter() - began)
 
 
 @torch.no_grad()
-def cpu_peaks() -> dict[str, Side]:
+def peaks(device: torch.device) -> dict[str, Side]:
     """GFLOP/s of products of matrices and of a convolution, GB/s of a copy, in best conditions."""
-    side = 1024
-    a, b = (torch.randn(side, side) for _ in range(2))
-    x = torch.randn(64, 128, 32, 32).to(memory_format=torch.channels_last)
-    w = torch.randn(256, 128, 3, 3).to(memory_format=torch.channels_last)
+    side = {"cpu": 1024, "cuda": 8192}[device.type]
+    maps = {"cpu": (64, 128, 256), "cuda": (256, 512, 512)}[device.type]
+    batch, before, after = maps
+    a, b = (torch.randn(side, side, device=device) for _ in range(2))
+    x = torch.randn(batch, before, 32, 32, device=device).to(memory_format=torch.channels_last)
+    w = torch.randn(after, before, 3, 3, device=device).to(memory_format=torch.channels_last)
     half = [t.bfloat16() for t in (a, b, x, w)]
-    source, target = torch.randn(2**24), torch.empty(2**24)
-    product, convolution = 2 * side**3 / 1e9, 2 * 64 * 256 * 128 * 9 * 32 * 32 / 1e9
+    source, target = torch.randn(2**24, device=device), torch.empty(2**24, device=device)
+    product, convolution = 2 * side**3 / 1e9, 2 * batch * after * before * 9 * 32 * 32 / 1e9
 
     def quietly(work: Callable[[], Any], amount: float) -> Side:
         @torch.no_grad()
         def run() -> float:
-            return rate(work, amount)
+            return rate(work, amount, device)
 
         return run
 
@@ -161,18 +174,17 @@ def machine() -> str:
     )
 
 
-def options(description: str | None, *, gated: bool = False) -> argparse.Namespace:
-    """What every such benchmark can be asked for."""
+def options(description: str | None) -> argparse.ArgumentParser:
+    """What every such benchmark can be asked for; `device` is one of PyTorch's."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--device", type=pick_device, default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--blocks", type=int, default=10, help="turns of each side (10)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--keep", action="store_true", help="store the ratios, for later checks")
     what.add_argument("--check", action="store_true", help="fail if a ratio fell below the stored")
-    if gated:
-        what.add_argument("--gate", action="store_true", help="check only: is it the same work?")
-    return parser.parse_args()
+    return parser
 
 
 def report(
@@ -198,7 +210,8 @@ def report(
         print(f"- {which}: **{ratio}**")
     for what, text in (more or {}).items():
         print(f"- {what}: {text}")
-    stored = Path(__file__).parent / "results" / f"{name}.json"
+    of = "" if asked.device.type == "cpu" else f"-{asked.device.type}"
+    stored = Path(__file__).parent / "results" / f"{name}{of}.json"
     if asked.keep:
         kept = {which: ratio._asdict() for which, ratio in ratios.items()}
         files.write_json(stored, {"machine": machine(), "ratios": kept})

@@ -1,6 +1,7 @@
-"""Samples a second of DCGAN-64 on a CPU, from seeds to uint8: morelike beside plain PyTorch.
+"""Samples a second of DCGAN-64, from seeds to uint8: morelike beside plain PyTorch.
 
     python benchmarks/sampling_speed.py            # ten blocks, two minutes
+    python benchmarks/sampling_speed.py --device cuda
 
 Plain is the tutorial's generator in fp32 and NCHW, in batches of 64, without gradients, and its
 pictures turned into uint8. Of morelike each picture comes from a seed of its own, in whatever
@@ -16,16 +17,15 @@ from functools import partial
 import numpy as np
 import torch
 
-from interleaved import SAME, Side, cpu_peaks, interleave, options, report
+from interleaved import SAME, Side, interleave, options, peaks, report
 from morelike.models import configure, family
 from morelike.sampling import TrainedGenerator
 from tutorial import generator
 
 BATCH, WIDTH, LATENT, PICTURES = 64, 64, 100, 512
-CPU = torch.device("cpu")
 
 
-def ours(precision: str) -> TrainedGenerator:
+def ours(precision: str, device: torch.device) -> TrainedGenerator:
     """An untrained generator of morelike, which takes as long as a trained one."""
     config = configure(
         {
@@ -34,14 +34,14 @@ def ours(precision: str) -> TrainedGenerator:
         }
     )
     network = family("dcgan").build(config).generator
-    network.to(memory_format=torch.channels_last)
+    network.to(device).to(memory_format=torch.channels_last)
     network.eval().requires_grad_(False)
-    return TrainedGenerator(config, network, CPU, precision, "benchmark", "0 images")
+    return TrainedGenerator(config, network, device, precision, "benchmark", "0 images")
 
 
-def sampling(precision: str) -> Side:
+def sampling(precision: str, device: torch.device) -> Side:
     """Pictures a second, never of the same seeds twice."""
-    made, starts = ours(precision), itertools.count(0, PICTURES)
+    made, starts = ours(precision, device), itertools.count(0, PICTURES)
 
     def run() -> float:
         start, began = next(starts), time.perf_counter()
@@ -52,34 +52,32 @@ def sampling(precision: str) -> Side:
     return run
 
 
-def plain() -> Side:
+def plain(device: torch.device) -> Side:
     """The tutorial's."""
-    network = generator(WIDTH, LATENT).eval()
+    network = generator(WIDTH, LATENT).eval().to(device)
 
     @torch.no_grad()
     def run() -> float:
         began = time.perf_counter()
         for _ in range(PICTURES // BATCH):
-            made = network(torch.randn(BATCH, LATENT, 1, 1))
+            made = network(torch.randn(BATCH, LATENT, 1, 1, device=device))
             pixels = ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-            np.ascontiguousarray(pixels.permute(0, 2, 3, 1).numpy())
+            np.ascontiguousarray(pixels.permute(0, 2, 3, 1).cpu().numpy())
         return PICTURES / (time.perf_counter() - began)
 
     return run
 
 
-SIDES = {
-    "plain, images/s": plain,
-    "morelike in bf16, images/s": partial(sampling, "bf16"),
-    "morelike in bf16 again, images/s": partial(sampling, "bf16"),
-    "morelike in fp32, images/s": partial(sampling, "fp32"),
-}
-
-
 def main() -> None:
     """Measure and print."""
-    asked = options(__doc__)
-    measured = interleave(SIDES, asked.blocks, cpu_peaks())
+    asked = options(__doc__).parse_args()
+    sides = {
+        "plain, images/s": partial(plain, asked.device),
+        "morelike in bf16, images/s": partial(sampling, "bf16", asked.device),
+        "morelike in bf16 again, images/s": partial(sampling, "bf16", asked.device),
+        "morelike in fp32, images/s": partial(sampling, "fp32", asked.device),
+    }
+    measured = interleave(sides, asked.blocks, peaks(asked.device))
     report(
         "sampling_speed",
         measured,

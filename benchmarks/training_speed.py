@@ -1,7 +1,8 @@
-"""Training of DCGAN-64 on a CPU: a step of morelike beside a tutorial's, the same work in both.
+"""Training of DCGAN-64: a step of morelike beside a tutorial's, the same work in both.
 
     python benchmarks/training_speed.py            # ten blocks, five minutes
     python benchmarks/training_speed.py --gate     # only: is it the same work?
+    python benchmarks/training_speed.py --device cuda
 
 The gate: in float64, from the same weights, on the same pictures and latents, five steps of either
 give the same losses, and the same weights after them. What morelike does besides (it averages the
@@ -23,9 +24,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
-from interleaved import SAME, Measured, Side, cpu_peaks, interleave, options, report
+from interleaved import SAME, Measured, Side, finished, interleave, options, peaks, report
 from morelike.allocator import memory_kept
 from morelike.config import Config
 from morelike.distributed import World
@@ -38,31 +40,39 @@ from morelike.training.step import step
 from tutorial import Tutorial
 
 BATCH, WIDTH, LATENT, PICTURES = 64, 64, 100, 1024
-GATED, STEPS = 5, 4
+GATED, COUNTED = 5, 8
+STEPS = {"cpu": 4, "cuda": 100}
 CPU = torch.device("cpu")
 PLAIN = {
     "data": {"resolution": 64, "channels": 3, "mirror": False},
     "generator": {"width": WIDTH, "latent": LATENT},
     "discriminator": {"width": WIDTH},
-    "training": {"batch": BATCH, "device": "cpu", "precision": "bf16", "same_fakes": True},
+    "training": {"batch": BATCH, "precision": "bf16", "same_fakes": True},
 }
 """The tutorial's settings are the family's defaults."""
 
 
-def pictures(count: int) -> Any:
+def pictures(count: int, side: int) -> Any:
     """Noise, which costs as much as anything else."""
-    images = np.random.default_rng(0).integers(0, 256, (count, 64, 64, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     return SimpleNamespace(images=images, train=np.arange(count))
 
 
 class Ours:
     """A training of morelike, without the loop around its steps."""
 
-    def __init__(self, **sections: Any) -> None:
-        self.config: Config[Any, Any] = configure(merge(PLAIN, sections))
-        self.family = family("dcgan")
-        self.state = State(self.config, CPU)
-        self.feed = Feed(pictures(PICTURES), self.config, CPU)
+    def __init__(self, device: torch.device, *layers: dict[str, Any]) -> None:
+        where = {"training": {"device": str(device)}}
+        self.config: Config[Any, Any] = configure(merge(*layers, where))
+        self.family = family(self.config.family)
+        self.state = State(self.config, device)
+        dataset = pictures(PICTURES, self.config.data.resolution)
+        self.feed = Feed(dataset, self.config, device)
+
+    @property
+    def batch(self) -> int:
+        """Pictures in a step."""
+        return self.config.training.batch
 
     def step(self) -> dict[str, Tensor]:
         """One."""
@@ -70,7 +80,7 @@ class Ours:
 
     def given(self) -> tuple[Tensor, Tensor]:
         """The real pictures and the latents of the step that comes next."""
-        at, batch = self.state.images, self.config.training.batch
+        at, batch = self.state.images, self.batch
         draws = StepDraws(0, at, "discriminator.0", batch, 0, batch, CPU, self.state.dtype)
         return self.feed.batch(at, draws), self.family.inputs(self.config, draws)[0]
 
@@ -81,10 +91,10 @@ def gate() -> None:
     Raises:
         AssertionError: if they do not.
     """
-    ours = Ours(training={"precision": "fp32", "batch": 8})
+    ours = Ours(CPU, PLAIN, {"training": {"precision": "fp32", "batch": 8}})
     for module in ours.state.modules().values():
         module.double()
-    tutorial = Tutorial(WIDTH, LATENT, torch.float64)
+    tutorial = Tutorial(WIDTH, LATENT, dtype=torch.float64)
     networks = ours.state.networks
     copy_weights(networks.generator.parameters(), tutorial.generator.parameters())
     copy_weights(networks.discriminator.parameters(), tutorial.discriminator.parameters())
@@ -117,51 +127,60 @@ def as_convolution(weight: Tensor) -> Tensor:
     return weight.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)
 
 
-def tutorial() -> Side:
+def tutorial(device: torch.device) -> Side:
     """Images a second of the tutorial, over some steps."""
-    side, real = Tutorial(WIDTH, LATENT), torch.rand(BATCH, 3, 64, 64) * 2 - 1
-    return partial(timed, lambda: side.step(real, torch.randn(BATCH, LATENT)))
+    side, real = Tutorial(WIDTH, LATENT, device), torch.rand(BATCH, 3, 64, 64, device=device)
+
+    def work() -> None:
+        side.step(2 * real - 1, torch.randn(BATCH, LATENT, device=device))
+
+    return partial(timed, work, BATCH, STEPS[device.type], device)
 
 
-def morelike(precision: str) -> Side:
+def morelike(device: torch.device, steps: int, *layers: dict[str, Any]) -> Side:
     """The same of morelike, with the memory as `morelike train` has it."""
-    side, kept = Ours(training={"precision": precision}), ExitStack()
+    side, kept = Ours(device, *layers), ExitStack()
     kept.enter_context(memory_kept())  # until the process ends
     atexit.register(kept.close)
-    return partial(timed, side.step)
+    return partial(timed, side.step, side.batch, steps, device)
 
 
-def timed(work: Callable[[], Any]) -> float:
+def timed(work: Callable[[], Any], batch: int, steps: int, device: torch.device) -> float:
     """Images a second."""
     began = time.perf_counter()
-    for _ in range(STEPS):
+    for _ in range(steps):
         work()
-    return STEPS * BATCH / (time.perf_counter() - began)
+    finished(device)
+    return steps * batch / (time.perf_counter() - began)
 
 
-SIDES = {
-    "tutorial, images/s": tutorial,
-    "morelike, images/s": partial(morelike, "bf16"),
-    "morelike again, images/s": partial(morelike, "bf16"),
-    "morelike in fp32, images/s": partial(morelike, "fp32"),
-}
-
-
-def gflop() -> float:
+def gflop(*layers: dict[str, Any]) -> float:
     """What one picture costs in a step of ours, in convolutions and products: a multiplication and
     an addition are two. Gradients that nobody needs are not counted, since they are not computed.
     """
-    ours = Ours(training={"precision": "fp32"})
-    counter = FlopCounterMode(display=False)
-    with counter:
+    ours = Ours(CPU, *layers, {"training": {"precision": "fp32", "batch": COUNTED}})
+    with Flops() as counter:
         ours.step()
-    return counter.get_total_flops() / BATCH / 1e9
+    return counter.total / COUNTED / 1e9
+
+
+class Flops(TorchDispatchMode):
+    """Counts. PyTorch's own counter cannot look into second derivatives."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Of one operator, done as ever."""
+        out = func(*args, **(kwargs or {}))
+        if count := flop_registry.get(func.overloadpacket):
+            self.total += count(*args, **(kwargs or {}), out_val=out)
+        return out
 
 
 def summary(measured: Measured, asked: argparse.Namespace) -> None:
     """Print ratios and the share of the peak."""
     ours, tutorial = "morelike, images/s", "tutorial, images/s"
-    done = gflop() * measured.speed(ours)
+    done = gflop(PLAIN) * measured.speed(ours)
     peak = measured.peak("convolution, bf16, GFLOP/s")
     report(
         "training_speed",
@@ -178,10 +197,20 @@ def summary(measured: Measured, asked: argparse.Namespace) -> None:
 
 def main() -> None:
     """Gate, measure, print."""
-    asked = options(__doc__, gated=True)
+    parser = options(__doc__)
+    parser.add_argument("--gate", action="store_true", help="check only: is it the same work?")
+    asked = parser.parse_args()
     gate()
-    if not asked.gate:
-        summary(interleave(SIDES, asked.blocks, cpu_peaks()), asked)
+    if asked.gate:
+        return
+    ours = partial(morelike, asked.device, STEPS[asked.device.type], PLAIN)
+    sides = {
+        "tutorial, images/s": partial(tutorial, asked.device),
+        "morelike, images/s": ours,
+        "morelike again, images/s": ours,
+        "morelike in fp32, images/s": partial(ours, {"training": {"precision": "fp32"}}),
+    }
+    summary(interleave(sides, asked.blocks, peaks(asked.device)), asked)
 
 
 if __name__ == "__main__":

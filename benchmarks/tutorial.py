@@ -67,10 +67,14 @@ class Tutorial:
     """Both networks and their optimizers."""
 
     def __init__(
-        self, width: int = 64, latent: int = 100, dtype: torch.dtype = torch.float32
+        self,
+        width: int = 64,
+        latent: int = 100,
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
-        self.generator = generator(width, latent).to(dtype)
-        self.discriminator = discriminator(width).to(dtype)
+        self.generator = generator(width, latent).to(device, dtype)
+        self.discriminator = discriminator(width).to(device, dtype)
         self.criterion = nn.BCELoss()
         self.optimizers = [
             torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -80,7 +84,7 @@ class Tutorial:
     def step(self, real: Tensor, latents: Tensor) -> Losses:
         """Update D on real and generated pictures, then G on the same generated ones."""
         of_g, of_d = self.optimizers
-        ones, zeros = (torch.full((len(real),), value, dtype=real.dtype) for value in (1.0, 0.0))
+        ones, zeros = (real.new_full((len(real),), value) for value in (1.0, 0.0))
         self.discriminator.zero_grad()
         loss_real = self.criterion(self.discriminator(real).flatten(), ones)
         loss_real.backward()

@@ -112,6 +112,7 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("penalty.lecam", [0, 0.3], [-1, float("inf")]),
     ("penalty.lecam_decay", [0, 0.99], [1, -0.1]),
     ("penalty.every", [1, 16, 1024], [0, -4, 1025, 1.5]),
+    ("penalty.difference", [None], [0, -0.1, 1.1, "exact"]),
     ("penalty.clip", [None, 0.01, 3], [0, -0.01, float("inf")]),
     ("optimizer.generator.method", ["adam", "adamw", "rmsprop"], ["sgd", "Adam", None]),
     ("optimizer.generator.weight_decay", [0], [-0.1, 1.1, "x"]),
@@ -325,6 +326,13 @@ def test_only_adamw_decays(method: str) -> None:
     assert "optimizer.discriminator" in text
     kept = configure(nested("optimizer.generator", {"method": "adamw", "weight_decay": 1}))
     assert kept.optimizer.generator.weight_decay == 1
+
+
+def test_differences_are_of_something() -> None:
+    text = complaint({"penalty": {"difference": 0.1, "one_centered": 10}})
+    assert "difference is how r1 and r2 are taken, and both of them are 0; set one" in text
+    for key in ("r1", "r2"):
+        assert configure({"penalty": {"difference": 1, key: 0.1}}).penalty.difference == 1
 
 
 @pytest.mark.parametrize("key", ["r1", "r2", "one_centered", "zero_centered"])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from morelike.penalties import (
     between,
+    by_differences,
     consistency,
     drift,
     lecam,
@@ -17,7 +19,8 @@ from morelike.penalties import (
     zero_centered,
 )
 
-Penalty = Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]
+Critic = Callable[[Tensor], Tensor]
+Penalty = Callable[[Critic, Tensor], Tensor]
 of_gradients = pytest.mark.parametrize("penalty", [zero_centered, one_centered])
 
 
@@ -107,6 +110,68 @@ def test_norms_equal_finite_differences_by_each_pixel() -> None:
             slopes[:, pixel] = (network(x + step) - network(x - step)) / (2 * by)
     expected = slopes.square().sum(dim=1)
     torch.testing.assert_close(squared_gradient_norms(network, x), expected, rtol=1e-8, atol=0)
+
+
+# --- by differences, which need no second derivative ---
+
+
+def all_signs(pictures: Tensor, values: int) -> tuple[Tensor, Tensor]:
+    """Each picture once with every choice of signs."""
+    choices = torch.tensor(list(itertools.product((-1.0, 1.0), repeat=values))).double()
+    return pictures.repeat_interleave(len(choices), 0), choices.repeat(len(pictures), 1)
+
+
+def differences(network: Critic, x: Tensor, signs: Tensor, step: float) -> Tensor:
+    return by_differences(network, network(x), [x], [signs], step)
+
+
+@pytest.mark.parametrize("step", [1e-3, 1.0])
+def test_differences_of_a_linear_critic_are_its_slope_whatever_the_step(step: float) -> None:
+    weights = normal(6)
+    x, signs = all_signs(normal(2, 6, seed=1), 6)
+    expected = weights.square().sum().item() / 2
+    assert differences(linear(weights), x, signs, step).item() == pytest.approx(expected)
+
+
+def test_differences_by_hand() -> None:
+    # D(x) = |x|^2 / 2 moves from 12.5 to (3.5^2 + 3.5^2) / 2 = 12.25: a slope of -0.5.
+    def bowl(x: Tensor) -> Tensor:
+        return x.square().sum(dim=1) / 2
+
+    x, signs = torch.tensor([[3.0, 4.0]]), torch.tensor([[1.0, -1.0]])
+    assert differences(bowl, x, signs, 0.5).item() == pytest.approx(0.5**2 / 2)
+
+
+def test_differences_are_the_exact_penalty_on_average_and_so_is_their_gradient() -> None:
+    network, x = smooth_network(), normal(2, 12)
+    exact = zero_centered(network, x)
+    found = differences(network, *all_signs(x, 12), 1e-4)
+    assert found.item() == pytest.approx(exact.item(), rel=1e-6)
+    weights = [p for name, p in network.named_parameters() if name != "6.bias"]
+    for one, other in zip(
+        torch.autograd.grad(found, weights), torch.autograd.grad(exact, weights), strict=True
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_differences_of_the_sum_of_several_logits_at_several_resolutions() -> None:
+    first, second = normal(4, 7), normal(4, 3, seed=1)
+
+    def patches(x: Tensor, y: Tensor) -> Tensor:
+        return (x @ first.T + y @ second.T).reshape(-1, 1, 2, 2)
+
+    x, y = normal(1, 7, seed=2), normal(1, 3, seed=3)
+    s, t = normal(1, 7, seed=4).sign(), normal(1, 3, seed=5).sign()
+    slope = (first @ s[0] + second @ t[0]).sum().item()
+    found = by_differences(patches, patches(x, y), [x, y], [s, t], 0.1)
+    assert found.item() == pytest.approx(slope**2 / 2)
+
+
+def test_differences_leave_pictures_alone() -> None:
+    network, source = smooth_network(), normal(3, 12).requires_grad_()
+    logits = network(source.detach())
+    by_differences(network, logits, [1 * source], [normal(3, 12).sign()], 0.1).backward()
+    assert source.grad is None
 
 
 # --- the gradient by the weights, which is a second derivative ---

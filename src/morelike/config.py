@@ -253,6 +253,9 @@ class PenaltyConfig(Section):
     """How much of these means stays in an update of D."""
     every: Annotated[int, Field(ge=1, le=1024)] = 1
     """Apply the gradient penalties only in each n-th step, with n times their weight."""
+    difference: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Take R1 and R2 from how much D's answer changes when each value of a picture moves by this
+    much, up or down by chance, and not from exact gradients: cheaper, and coarser."""
     ramp: Ramp = Ramp()
     """How the weights move."""
     clip: Annotated[float, Field(gt=0)] | None = None
@@ -262,6 +265,14 @@ class PenaltyConfig(Section):
     def of_gradients(self) -> bool:
         """Whether any of them looks at the gradient of single pictures."""
         return any((self.r1, self.r2, self.one_centered, self.zero_centered))
+
+    @model_validator(mode="after")
+    def _differences_of_something(self) -> PenaltyConfig:
+        if self.difference and not (self.r1 or self.r2):
+            raise ValueError(
+                "difference is how r1 and r2 are taken, and both of them are 0; set one"
+            )
+        return self
 
 
 class MethodConfig(Section):

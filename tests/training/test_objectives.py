@@ -629,6 +629,27 @@ def test_penalties_are_on_what_the_discriminator_sees(mlp: Any) -> None:
     assert found == pytest.approx(expected, rel=1e-9)
 
 
+def test_differences_are_of_what_the_discriminator_sees(mlp: Any) -> None:
+    step = 0.25
+    config = settings(penalty={"r1": 1.0, "r2": 2.0, "difference": step})
+    state = double_state(config)
+    g, d = (arrays(network) for network in state.networks)
+    update = "discriminator.0"
+    seen = {
+        "real": rows(pictures(), 0),
+        "fake": reference.generate(g, latents(0, update))[0],
+    }
+    expected = {}
+    for key, (kind, x) in zip(("r1", "r2"), seen.items(), strict=True):
+        numbers = uniform(0, update, f"difference.{kind}.0", 1, SIDE, SIDE).reshape(BATCH, -1)
+        moved = x + step * np.where(numbers < 0.5, 1.0, -1.0)
+        changes = reference.judge(d, moved) - reference.judge(d, x)
+        expected[key] = float((changes**2).mean() / step**2 / 2)
+    metrics = next(steps(state, config, 1))
+    found = {name: metrics[f"discriminator_{name}"] for name in expected}
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
 @pytest.mark.parametrize("name", PENALTIES)
 def test_in_bf16_a_penalty_is_close_to_that_in_fp32(name: str, mlp: Any) -> None:
     config = settings(penalty={name: 1.0}, training={"batch": 32})

@@ -93,6 +93,12 @@ class Sight:
         turned = (torch.where(mirrored, p.flip(3), p) for p in pictures)
         return tuple(_augmented(p, numbers, ("translation",), CHANGE) for p in turned)
 
+    def signs(self, purpose: str, pictures: Pictures) -> Pictures:
+        """+1 or -1 for each value of pictures, by chance."""
+        draws = self.batch.draws
+        numbers = (draws.uniform(f"{purpose}.{i}", *p.shape[1:]) for i, p in enumerate(pictures))
+        return tuple(2.0 * (n < 0.5).to(p) - 1 for n, p in zip(numbers, pictures, strict=True))
+
     @property
     def _is_joint(self) -> bool:
         return self.config.objective.joint_batch
@@ -209,6 +215,15 @@ def _penalty_terms(sight: Sight) -> list[Term]:
     zero, one = penalties.zero_centered, penalties.one_centered
     every = settings.every
 
+    def at(kind: str) -> Tensor:
+        """R1 or R2."""
+        pictures: Pictures = getattr(sight, kind)
+        if settings.difference is None:
+            return zero(sight.judge, *pictures)
+        logits: Tensor = getattr(sight, f"{kind}_logits")
+        signs = sight.signs(f"difference.{kind}", pictures)
+        return penalties.by_differences(sight.judge, logits, pictures, signs, settings.difference)
+
     def between() -> Pictures:
         shares = sight.batch.draws.uniform("between")
         pairs = zip(sight.real, sight.fake, strict=True)
@@ -225,8 +240,8 @@ def _penalty_terms(sight: Sight) -> list[Term]:
         return penalties.lecam(sight.real_logits, sight.fake_logits, means.real, means.fake)
 
     terms = [
-        Term("r1", settings.r1, lambda: zero(sight.judge, *sight.real), every),
-        Term("r2", settings.r2, lambda: zero(sight.judge, *sight.fake), every),
+        Term("r1", settings.r1, lambda: at("real"), every),
+        Term("r2", settings.r2, lambda: at("fake"), every),
         Term("one_centered", settings.one_centered, lambda: one(sight.judge, *between()), every),
         Term("zero_centered", settings.zero_centered, whole_square, every),
         Term("drift", settings.drift, lambda: penalties.drift(sight.real_logits)),

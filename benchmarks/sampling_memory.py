@@ -1,0 +1,50 @@
+"""Does the memory that `morelike sample` takes stay the same however many samples are asked for?
+
+    python benchmarks/sampling_memory.py RUN --out shards/ --counts 10000 100000 1000000
+
+Each count in a process of its own, to shards of 10,000; of a million pictures of 64x64 these are 12
+GB, which stay in `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SHARD = 10_000
+
+
+def main() -> None:
+    """Sample and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--counts", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    asked = parser.parse_args()
+    print("| samples | peak, MiB | samples/s |\n| --- | --- | --- |")
+    for count in asked.counts:
+        seconds, mib = sampled(asked.run, asked.out / str(count), count)
+        print(f"| {count:,} | {mib:,.0f} | {count / seconds:,.0f} |", flush=True)
+
+
+def sampled(run: Path, out: Path, count: int) -> tuple[float, float]:
+    """Seconds, and the peak of the memory of the process."""
+    command = [sys.executable, "-m", "morelike", "sample", run, "--out", out]
+    command += ["--seeds", f"0-{count - 1}", "--shards", str(SHARD), "--form", "npy"]
+    began = time.perf_counter()
+    child = subprocess.Popen([*map(str, command), "--precision", "auto"], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"sampling {count} ended with {os.waitstatus_to_exitcode(status)}")
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return time.perf_counter() - began, used.ru_maxrss / unit
+
+
+if __name__ == "__main__":
+    main()
