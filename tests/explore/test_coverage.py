@@ -15,8 +15,10 @@ from morelike import api
 from morelike.diagnostics.finding import Finding
 from morelike.errors import UserError
 from morelike.explore import coverage as module
+from morelike.explore.atlas import Atlas
+from morelike.explore.atlas_panels import draw, mosaic
 from morelike.explore.clusters import clusters
-from morelike.explore.coverage import Atlas, coverage, duplicates, mosaic, quality
+from morelike.explore.coverage import coverage, duplicates, quality
 from morelike.explore.found import Found
 from morelike.explore.projection import Explained
 from morelike.rng import rng
@@ -126,7 +128,7 @@ def test_each_sample_has_the_number_of_its_kind() -> None:
     assert len(np.unique(atlas.kind)) == len(kinds) > 3
     for one in kinds:
         assert set(one.samples) == set(np.flatnonzero(atlas.kind == one.number))
-    assert module.draw(atlas, "run", "1 image").shape[2] == 3
+    assert draw(atlas, "run", "1 image").shape[2] == 3
 
 
 def test_near_duplicates_are_marked(write_pictures: Any, tmp_path: Path) -> None:

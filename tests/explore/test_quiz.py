@@ -25,7 +25,8 @@ from morelike.errors import Interrupted, UserError
 from morelike.explore import quiz as module
 from morelike.explore import quiz_page
 from morelike.explore.found import Found
-from morelike.explore.quiz import Quiz, quiz, score, stored
+from morelike.explore.quiz import quiz, stored
+from morelike.explore.quiz_game import Quiz, score
 from morelike.explore.quiz_page import Served, page, png, served
 from morelike.reopened import dataset_of
 from morelike.runs import Run

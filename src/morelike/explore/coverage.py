@@ -5,8 +5,7 @@ pictures it does not reach.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -14,88 +13,29 @@ from torch import Tensor
 from morelike.data import Dataset
 from morelike.data.duplicates import SIDE, near_groups
 from morelike.diagnostics.copies import Copies
-from morelike.diagnostics.finding import Finding
 from morelike.diagnostics.latent import NEIGHBOURS, identical, log_realism, poor_region
 from morelike.diagnostics.matching import squeezed
 from morelike.errors import UserError
+from morelike.explore.atlas import Atlas, Quality
+from morelike.explore.atlas_panels import draw, kinds_sheet, percent
 from morelike.explore.clusters import Cluster, clusters
 from morelike.explore.found import Found, folder_for, write
 from morelike.explore.opened import Opened, Progress, opened, quiet
-from morelike.explore.plots import drawn
 from morelike.explore.projection import (
-    Explained,
-    Told,
     explained,
     projection,
     told_from_place,
 )
 from morelike.features import Extractor, features_of
-from morelike.pictures import grid, to_rgb
+from morelike.pictures import to_rgb
 from morelike.reopened import dataset_of
 from morelike.rng import rng
-from morelike.sheet import Row, sheet
 from morelike.space import Points
 
 FEWEST, MOST = 64, 5_000
 MOST_REAL = 2_000
 """Training pictures that samples are compared with, at most; copies are looked for among all."""
 BLOCK = 250
-CELLS = 16
-"""The map shows at most so many samples across and down."""
-SHOWN = 6
-"""Pictures of a kind on the sheet, of either side."""
-KINDS_NOTE = (
-    "Training pictures are parted into kinds by k-means in features; on the left the most typical "
-    "of each, on the right the samples that come nearest. Unreached: at most a fifth of the "
-    "samples that it should have, undercovered: at most half, and surely so (Fisher's exact test, "
-    "corrected for the number of kinds)."
-)
-
-
-class Quality(NamedTuple):
-    """How real samples look, beside real pictures."""
-
-    values: np.ndarray
-    """(n,) log realism, see `metrics.manifold`; finite."""
-    poor_below: float
-    """What 5 % of real pictures lie below."""
-
-    @property
-    def poor(self) -> np.ndarray:
-        """(n,) bool"""
-        return self.values < self.poor_below
-
-
-@dataclass(frozen=True)
-class Atlas:
-    """All that is known about the samples on the map."""
-
-    images: np.ndarray
-    """(n, H, W, C) uint8."""
-    places: np.ndarray
-    """(n, 2) on the map."""
-    explained: Explained
-    quality: Quality | None
-    """None where training pictures are too few."""
-    regions: Finding | None
-    """Whether quality follows from the point, and a region is poor."""
-    here: Told | None
-    """The same, of the place on the map."""
-    twins: Finding
-    """Whether points far from each other give one picture."""
-    duplicate: np.ndarray
-    """(n,) bool: whether there is a near-duplicate among the samples."""
-    copy: np.ndarray | None
-    """(n,) bool: whether it is a near-copy of a training picture; None if that cannot be told."""
-    kinds: list[Cluster]
-
-    @property
-    def kind(self) -> np.ndarray:
-        """(n,) the number of the kind of training pictures that each sample is nearest to, or 0."""
-        found = np.zeros(len(self.images), np.int64)
-        for one in self.kinds:
-            found[one.samples] = one.number
-        return found
 
 
 def coverage(
@@ -164,7 +104,7 @@ def coverage(
     }
     sheets = {"coverage": draw(found, model.generator.name, model.generator.checkpoint)}
     if found.kinds:
-        sheets["clusters"] = _kinds_sheet(found, train, model.generator.name)
+        sheets["clusters"] = kinds_sheet(found, train, model.generator.name)
     lines = _lines(found, facts)
     return write(folder_for(path, "coverage", out), "coverage", facts, sheets, lines=lines)
 
@@ -238,156 +178,6 @@ def _copies(dataset: Dataset, images: np.ndarray) -> np.ndarray | None:
         return None
     blocks = (images[start : start + BLOCK] for start in range(0, len(images), BLOCK))
     return np.concatenate([found.judge(one).near for one in blocks])
-
-
-# What is shown ------------------------------------------------------------------------------------
-
-
-def draw(found: Atlas, run: str, checkpoint: str) -> np.ndarray:
-    """The map: (height, width, 3) uint8."""
-    from matplotlib.figure import Figure  # heavy
-
-    plot = Figure(figsize=(16.5, 8.6), layout="constrained")
-    plot.suptitle(
-        f"{run} at {checkpoint}: a map of its space. Every place is a point that pictures are made "
-        "from; the two directions\nare those along which pictures differ most, in percent of all "
-        f"points. They tell {_percent(found.explained.map)} of how pictures differ "
-        f"(the whole point, linearly, {_percent(found.explained.point)})."
-    )
-    parts = plot.add_gridspec(1, 2, width_ratios=(1, 1.05))
-    left, right = plot.add_subfigure(parts[0]), plot.add_subfigure(parts[1])
-    axis = left.subplots()
-    axis.imshow(mosaic(found.images, found.places), interpolation="antialiased")
-    axis.set_title("What lies where: of each part of the map the most typical sample")
-    axis.set_axis_off()
-    axes = right.subplots(2, 2, sharex=True, sharey=True).ravel()
-    spots = 100 * _ranks(found.places)
-    for axis in axes:
-        axis.set_aspect("equal")
-        axis.set_xlim(0, 100)
-        axis.set_ylim(0, 100)
-        axis.spines[["top", "right"]].set_visible(False)
-    for axis in axes[2:]:
-        axis.set_xlabel("first direction (percent of points)")
-    for axis in axes[::2]:
-        axis.set_ylabel("second direction")
-    _draw_quality(plot, axes[0], spots, found)
-    _draw_kinds(axes[1], spots, found)
-    twins = int(found.duplicate.sum())
-    _draw_some(
-        axes[2], spots, found.duplicate, f"Near-duplicates of another sample: {twins:,}", "#d1495b"
-    )
-    if found.copy is None:
-        title, which = "Near-copies: too few training pictures", np.zeros(len(spots), bool)
-    else:
-        title, which = f"Near-copies of training pictures: {int(found.copy.sum()):,}", found.copy
-    _draw_some(axes[3], spots, which, title, "#d1495b")
-    return drawn(plot)
-
-
-def mosaic(images: np.ndarray, places: np.ndarray, cells: int = CELLS) -> np.ndarray:
-    """The map in cells, each with the sample that is most like the others there; higher places are
-    further up, empty cells white: (height, width, 3) uint8.
-
-    Args:
-        images: (n, H, W, C) uint8.
-        places: (n, 2); cells are parted by their ranks, so that all have some.
-        cells: how many across and down, at most; fewer where there would be less than 4 samples in
-            each.
-    """
-    cells = max(1, min(cells, int((len(images) / 4) ** 0.5)))
-    column, row = np.minimum((_ranks(places) * cells).astype(int), cells - 1).T
-    blank = np.full_like(images[0], 255)
-    shown = []
-    for y in range(cells)[::-1]:
-        for x in range(cells):
-            own = np.flatnonzero((column == x) & (row == y))
-            shown.append(images[own[_typical(images[own])]] if len(own) else blank)
-    return grid(np.stack(shown), columns=cells, gap=max(1, min(images.shape[1:3]) // 32))
-
-
-def _typical(images: np.ndarray) -> int:
-    """Which of these has the least squared distance to all the others, in pixels."""
-    flat = images.reshape(len(images), -1).astype(np.float32)
-    return int(np.square(flat - flat.mean(axis=0)).sum(axis=1).argmin())
-
-
-def _ranks(places: np.ndarray) -> np.ndarray:
-    """(n, 2): the share of all places that lie lower, along each direction, in (0, 1)."""
-    return (places.argsort(axis=0, kind="stable").argsort(axis=0) + 0.5) / len(places)
-
-
-def _draw_quality(plot: Any, axis: Any, spots: np.ndarray, found: Atlas) -> None:
-    good = found.quality
-    if good is None or found.here is None:
-        axis.set_title("Quality: too few training pictures")
-        return
-    low, high = np.quantile(good.values, [0.02, 0.98])
-    shown = axis.scatter(
-        *spots.T, c=good.values, s=9, cmap="viridis", vmin=low, vmax=high, linewidths=0
-    )
-    bar = plot.colorbar(shown, ax=axis, shrink=0.8, pad=0.02)
-    bar.set_label("log realism")
-    if low < good.poor_below < high:
-        bar.ax.axhline(good.poor_below, color="#d1495b", lw=2)
-    axis.set_title(
-        f"Quality: {good.poor.mean():.0%} poor (below the red line)\n{_place(found.here)}"
-        if low < good.poor_below < high
-        else f"Quality: {good.poor.mean():.0%} poor\n{_place(found.here)}"
-    )
-
-
-def _place(told: Told) -> str:
-    """Whether quality has anything to do with the place."""
-    if told.r2 > max(told.chance, 0):
-        return f"place tells {_percent(told.r2)} of it, so regions differ"
-    return "not told by place: seeming regions are chance"
-
-
-def _draw_kinds(axis: Any, spots: np.ndarray, found: Atlas) -> None:
-    import matplotlib as mpl
-
-    palette = [mpl.colormaps["tab20"](i % 20) for i in (*range(0, 20, 2), *range(1, 20, 2))]
-    for one in found.kinds:
-        axis.scatter(*spots[one.samples].T, s=9, color=palette[(one.number - 1) % 20], linewidths=0)
-    for one in found.kinds:
-        if not len(one.samples):
-            continue
-        x, y = np.median(spots[one.samples], axis=0)
-        box = {"boxstyle": "round,pad=0.2", "fc": palette[(one.number - 1) % 20], "ec": "black"}
-        axis.text(x, y, str(one.number), ha="center", va="center", fontsize=8, bbox=box)
-    short = [one for one in found.kinds if one.state != "reached"]
-    named = ", ".join(str(one.number) for one in short[:8])
-    few = f"too few samples of {named}" if short else "none lacks samples"
-    axis.set_title(f"Nearest of {len(found.kinds)} kinds of training pictures:\n{few}")
-
-
-def _draw_some(axis: Any, spots: np.ndarray, which: np.ndarray, title: str, colour: str) -> None:
-    axis.scatter(*spots[~which].T, s=5, color="#d5d5d5", linewidths=0)
-    axis.scatter(*spots[which].T, s=22, color=colour, linewidths=0)
-    axis.set_title(title)
-
-
-def _kinds_sheet(found: Atlas, train: np.ndarray, run: str) -> np.ndarray:
-    rows = []
-    blank = np.full_like(train[0], 255)
-    order = sorted(found.kinds, key=lambda one: (one.state == "reached", one.seen / one.expected))
-    for one in order:
-        low, high = one.interval
-        words = [
-            f"kind {one.number}: {one.state}",
-            f"{one.expected:.1%} of training pictures",
-            f"{one.seen:.1%} of samples ({low:.1%} to {high:.1%})",
-        ]
-        if found.quality is not None and len(one.samples):
-            words.append(f"{found.quality.poor[one.samples].mean():.0%} of these poor")
-        typical = [train[i] for i in one.train[:SHOWN]]
-        typical += [blank] * (SHOWN + 1 - len(typical))
-        rows.append(Row(words, [*typical, *(found.images[i] for i in one.samples[:SHOWN])]))
-    header = ["training", *[""] * SHOWN, "samples"]
-    return sheet(
-        f"{run}: kinds of training pictures, and samples of each", rows, KINDS_NOTE, header
-    )
 
 
 # What is said -------------------------------------------------------------------------------------
@@ -475,9 +265,9 @@ def _lines(found: Atlas, facts: dict[str, Any]) -> list[str]:
     told = found.explained
     count = len(found.images)
     lines = [
-        f"The map's two directions tell {_percent(told.map)} of how {count:,} samples differ; the "
-        f"whole point tells {_percent(told.point)} linearly, and the best two numbers that see "
-        f"the pictures {_percent(told.pictures)}."
+        f"The map's two directions tell {percent(told.map)} of how {count:,} samples differ; the "
+        f"whole point tells {percent(told.point)} linearly, and the best two numbers that see "
+        f"the pictures {percent(told.pictures)}."
     ]
     if found.regions is not None and found.here is not None:
         told_from_point = found.regions.figures[0] if found.regions.figures else None
@@ -510,10 +300,6 @@ def _lines(found: Atlas, facts: dict[str, Any]) -> list[str]:
     elif all(one.state == "reached" for one in found.kinds):
         lines.append(f"None of {len(found.kinds)} kinds of training pictures surely lacks samples.")
     return lines
-
-
-def _percent(share: float) -> str:
-    return f"{max(share, 0):.0%}"
 
 
 def _rounded(value: float) -> float:

@@ -32,7 +32,7 @@ from morelike.pictures import to_image, to_rgb
 from morelike.version import __version__
 
 if TYPE_CHECKING:
-    from morelike.explore.quiz import Quiz
+    from morelike.explore.quiz_game import Quiz
 
 HERE = "127.0.0.1"
 MOST_BODY = 1_000
