@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 import morelike
 from morelike import files
@@ -37,6 +38,7 @@ from morelike.explore.reader import Reader, learn, score, traits_of
 from morelike.explore.sweep import sweep
 from morelike.reopened import dataset_of
 from morelike.runs import Run, open_run
+from morelike.sheet import Row, sheet
 from morelike.space import joined
 from small_data import ProcessorClock
 
@@ -111,7 +113,7 @@ def measured(run: Run) -> dict[str, Any]:
             for kind, values in sizes.items()
             if values
         },
-        "sliders": sliders(model, judge, found.folder),
+        "sliders": pictured(sliders(model, judge, found.folder), model, found.folder, run),
         "dimensions": dimensions(model, judge),
         "swept": swept.facts["dimensions"],
     }
@@ -138,6 +140,32 @@ def sliders(model: Opened, judge: Reader, folder: Path) -> dict[str, dict[str, f
             "at_0": round(float(read[len(STOPS) // 2].mean()), 4),
             "at_3": round(float(read[-1].mean()), 4),
         }
+    return figures
+
+
+def pictured(
+    figures: dict[str, dict[str, float]], model: Opened, folder: Path, run: Run
+) -> dict[str, dict[str, float]]:
+    """Two samples along each factor's direction and each code's, in the run's `sliders.png`; gives
+    back the figures.
+    """
+    known = read_directions(folder).by_name
+    codes = [name for name, one in known.items() if one.kind == "code"]
+    points = model.points(range(500_000, 500_002))
+    rows = []
+    for name in (*figures, *codes):
+        slid = [points.at(points.values + stop * known[name].vector) for stop in STOPS]
+        shown = model.show(joined(slid))
+        words = [name]
+        if name in figures:
+            words += [
+                f"{key}: {figures[name][key]:.2f}" for key in ("correlation", "of_each_sample")
+            ]
+        rows.append(Row(words, [*shown[::2], *shown[1::2]]))
+    header = [f"{stop:+.0f}" for stop in STOPS] * 2
+    Image.fromarray(sheet(f"{run.name}: sliders, then codes", rows, header=header)).save(
+        run.path / "sliders.png"
+    )
     return figures
 
 
