@@ -159,8 +159,8 @@ def peaks(device: torch.device) -> dict[str, Side]:
     }
 
 
-def machine() -> str:
-    """The machine in one line."""
+def hardware() -> str:
+    """What of the machine its speed depends on."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
@@ -168,9 +168,14 @@ def machine() -> str:
     except (OSError, StopIteration):
         pass
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{model}, {torch.get_num_threads()} threads{gpu}"
+
+
+def machine() -> str:
+    """The machine in one line."""
     return (
-        f"{model}, {torch.get_num_threads()} threads{gpu}; torch {torch.__version__}, Python "
-        f"{platform.python_version()}; {time.strftime('%Y-%m-%d')}"
+        f"{hardware()}; torch {torch.__version__}, Python {platform.python_version()}; "
+        f"{time.strftime('%Y-%m-%d')}"
     )
 
 
@@ -194,7 +199,8 @@ def report(
     asked: argparse.Namespace,
     more: Mapping[str, str] | None = None,
 ) -> None:
-    """Print a table; store the ratios in results/ beside this file, or compare them with those.
+    """Print a table; store the ratios in results/ beside this file, for each kind of machine, or
+    compare them with those.
 
     Raises:
         SystemExit: if a ratio was to be checked, and fell.
@@ -214,18 +220,23 @@ def report(
     stored = Path(__file__).parent / "results" / f"{name}{of}.json"
     if asked.keep:
         kept = {which: ratio._asdict() for which, ratio in ratios.items()}
-        files.write_json(stored, {"machine": machine(), "ratios": kept})
+        known = files.read_json(stored) if stored.is_file() else {}
+        files.write_json(stored, {**known, hardware(): {"measured": machine(), "ratios": kept}})
     if asked.check:
+        if not stored.is_file():
+            raise SystemExit(f"no ratios of {name} are stored yet; measure with --keep first.")
         _check(ratios, files.read_json(stored))
 
 
 def _check(ratios: Mapping[str, Ratio], stored: Mapping[str, Any]) -> None:
-    fallen = [
-        f"{which}: {ratio.median:.2f}x, and {before['median']:.2f}x on {stored['machine']}"
-        for which, ratio in ratios.items()
-        if which != SAME and (before := stored["ratios"].get(which))
-        if ratio.median < (1 - TOLERATED) * before["median"]
-    ]
+    """Against this kind of machine; where it is not known, against that which has the least."""
+    known = {hardware(): stored[hardware()]} if hardware() in stored else stored
+    fallen = []
+    for which, ratio in ratios.items():
+        medians = {one["ratios"][which]["median"]: one["measured"] for one in known.values()}
+        least = min(medians)
+        if which != SAME and ratio.median < (1 - TOLERATED) * least:
+            fallen.append(f"{which}: {ratio.median:.2f}x, and {least:.2f}x on {medians[least]}")
     if fallen:
         raise SystemExit("slower than it was. " + "; ".join(fallen))
-    print("- as fast as stored, or faster")
+    print(f"- as fast as stored, or faster ({', '.join(known)})")
