@@ -255,7 +255,7 @@ class PenaltyConfig(Section):
     """Apply the gradient penalties only in each n-th step, with n times their weight."""
     difference: Annotated[float, Field(gt=0, le=1)] | None = None
     """Take R1 and R2 from how much D's answer changes when each value of a picture moves by this
-    much, up or down by chance, and not from exact gradients: cheaper, and coarser."""
+    much, up or down by chance, and not from exact gradients: cheaper, and not quite the same."""
     ramp: Ramp = Ramp()
     """How the weights move."""
     clip: Annotated[float, Field(gt=0)] | None = None

@@ -44,10 +44,11 @@ def by_differences(
 ) -> Tensor:
     """E[((D(x + step s) - D(x)) / step)^2] / 2, where s is +1 or -1 in each value by chance.
 
-    The mean over s is `zero_centered` but for terms of the order of step^2, since E[(s . g)^2] =
-    |g|^2 (Hutchinson 1990), and no second derivative is needed. With normal numbers in place of
-    signs it is the approximated R1 of Lin et al. 2025, "Diffusion Adversarial Post-Training for
-    One-Step Video Generation", arXiv 2501.08316; of signs, one draw varies less.
+    In a smooth D the mean over s is `zero_centered` but for terms of the order of step^2, since
+    E[(s . g)^2] = |g|^2 (Hutchinson 1990), and no second derivative is needed. In one with kinks
+    the value is about the same, and its gradient is another: it sees the kinks. With normal numbers
+    in place of signs it is the approximated R1 of Lin et al. 2025, "Diffusion Adversarial
+    Post-Training for One-Step Video Generation", arXiv 2501.08316; of signs, one draw varies less.
 
     Args:
         discriminator: what gave `logits`.
