@@ -36,10 +36,10 @@ def ours(name: str, weights: Path | None, device: torch.device) -> Side:
     return run
 
 
-def network(name: str, weights: Path | None, device: torch.device, layout: str) -> Side:
+def network(name: str, weights: Path | None, device: torch.device, *, last: bool) -> Side:
     """The same of the network alone, in the extractor's batches."""
     look = extractor(name, weights, device=str(device)).look
-    laid = {"channels last": torch.channels_last}.get(layout, torch.contiguous_format)
+    laid = torch.channels_last if last else torch.contiguous_format
     ready = look.prepare(torch.rand(BATCH, 3, SIDE, SIDE, device=device) * 255)
     ready = ready.contiguous(memory_format=laid)
     bare = look.network.to(memory_format=laid)
@@ -65,8 +65,8 @@ def main() -> None:
     sides = {
         "features, images/s": partial(ours, *what),
         "features again, images/s": partial(ours, *what),
-        "network, images/s": partial(network, *what, "as it is"),
-        LAST: partial(network, *what, "channels last"),
+        "network, images/s": partial(network, *what, last=False),
+        LAST: partial(network, *what, last=True),
     }
     measured = interleave(sides, asked.blocks, peaks(asked.device))
     mine = "features, images/s"

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 import morelike
 from morelike import files
@@ -36,10 +35,11 @@ from morelike.explore.directions import STOPS, directions
 from morelike.explore.opened import Opened, opened
 from morelike.explore.reader import Reader, learn, score, traits_of
 from morelike.explore.sweep import sweep
+from morelike.pictures import write_png
 from morelike.reopened import dataset_of
 from morelike.runs import Run, open_run
 from morelike.sheet import Row, sheet
-from morelike.space import joined
+from morelike.space import Points, joined
 from small_data import ProcessorClock
 
 SOURCE = "toy:bicycles-both-ways:2000"
@@ -97,6 +97,8 @@ def measured(run: Run) -> dict[str, Any]:
     traits = traits_of(dataset.manifest)
     judge = Reader(traits, learn(dataset, traits, device, lambda *_: None, seed=1), device, {})
     model = opened(run.path, "latest", "cpu")
+    slid = sliders(model, judge, found.folder)
+    write_png(run.path / "sliders.png", pictured(slid, model, found.folder, run.name))
     listed = found.facts["directions"]
     sizes = {
         kind: [one["size"] for one in listed if one["kind"] == kind]
@@ -113,7 +115,7 @@ def measured(run: Run) -> dict[str, Any]:
             for kind, values in sizes.items()
             if values
         },
-        "sliders": pictured(sliders(model, judge, found.folder), model, found.folder, run),
+        "sliders": slid,
         "dimensions": dimensions(model, judge),
         "swept": swept.facts["dimensions"],
     }
@@ -127,9 +129,8 @@ def sliders(model: Opened, judge: Reader, folder: Path) -> dict[str, dict[str, f
     for name in FACTORS:
         if name not in known:
             continue
-        slid = [points.at(points.values + stop * known[name].vector) for stop in STOPS]
         trait, _, value = name.partition(":")
-        said = judge.read(model.show(joined(slid)))[trait]
+        said = judge.read(model.show(moved(points, known[name].vector)))[trait]
         column = next(t for t in judge.traits if t.name == trait).classes
         read = said[:, column.index(value) if value else 0].reshape(len(STOPS), SLID)
         amounts = np.repeat(STOPS, SLID)
@@ -144,29 +145,28 @@ def sliders(model: Opened, judge: Reader, folder: Path) -> dict[str, dict[str, f
 
 
 def pictured(
-    figures: dict[str, dict[str, float]], model: Opened, folder: Path, run: Run
-) -> dict[str, dict[str, float]]:
-    """Two samples along each factor's direction and each code's, in the run's `sliders.png`; gives
-    back the figures.
-    """
+    figures: dict[str, dict[str, float]], model: Opened, folder: Path, name: str
+) -> np.ndarray:
+    """Two samples along each factor's direction and each code's: (height, width, 3) uint8."""
     known = read_directions(folder).by_name
     codes = [name for name, one in known.items() if one.kind == "code"]
     points = model.points(range(500_000, 500_002))
     rows = []
-    for name in (*figures, *codes):
-        slid = [points.at(points.values + stop * known[name].vector) for stop in STOPS]
-        shown = model.show(joined(slid))
-        words = [name]
-        if name in figures:
+    for one in (*figures, *codes):
+        shown = model.show(moved(points, known[one].vector))
+        words = [one]
+        if one in figures:
             words += [
-                f"{key}: {figures[name][key]:.2f}" for key in ("correlation", "of_each_sample")
+                f"{key}: {figures[one][key]:.2f}" for key in ("correlation", "of_each_sample")
             ]
         rows.append(Row(words, [*shown[::2], *shown[1::2]]))
     header = [f"{stop:+.0f}" for stop in STOPS] * 2
-    Image.fromarray(sheet(f"{run.name}: sliders, then codes", rows, header=header)).save(
-        run.path / "sliders.png"
-    )
-    return figures
+    return sheet(f"{name}: sliders, then codes", rows, header=header)
+
+
+def moved(points: Points, direction: torch.Tensor) -> Points:
+    """Points at each stop along a direction, stop by stop."""
+    return joined([points.at(points.values + stop * direction) for stop in STOPS])
 
 
 def within(read: np.ndarray) -> float:

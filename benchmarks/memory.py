@@ -66,19 +66,19 @@ def measured(name: str, resolution: int, *, check: bool) -> Point:
     """What the dry run says, and what is taken."""
     keys = (f"family={name}", f"data.resolution={resolution}")
     settings = [part for key in keys for part in ("--set", key)]
-    plan = json.loads(run([*settings, "--dry-run", "--json"])[0])
+    plan = json.loads(run(["train", SOURCE, *settings, "--dry-run", "--json"])[0])
     batch = plan["batch"]
     taken = None
     if check:
         with tempfile.TemporaryDirectory() as folder:
             more = ["--run", f"{folder}/run", "--images", str(STEPS * batch)]
-            _, taken = run([*settings, *more])
+            _, taken = run(["train", SOURCE, *settings, *more])
     return Point(name, resolution, batch, plan["memory_mib"], taken)
 
 
 def run(arguments: Sequence[str]) -> tuple[str, float]:
-    """What `morelike train` prints, and the peak of its own memory in MiB."""
-    command = [sys.executable, "-m", "morelike", "train", SOURCE, *arguments]
+    """What `morelike` with these arguments prints, and the peak of its own memory in MiB."""
+    command = [sys.executable, "-m", "morelike", *arguments]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

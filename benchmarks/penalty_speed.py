@@ -20,11 +20,9 @@ from training_speed import STEPS, gflop, morelike
 
 STEP = 0.1
 """Of differences."""
-EXACT = {"every": 1, "difference": None}
 LAZY = 16
+EXACT: dict[str, Any] = {"every": 1, "difference": None}
 WAYS: dict[str, dict[str, Any]] = {
-    "exact": EXACT,
-    "exact again": EXACT,
     "exact, each 4th step": {"every": 4, "difference": None},
     f"exact, each {LAZY}th step": {"every": LAZY, "difference": None},
     "differences": {"every": 1, "difference": STEP},
@@ -45,27 +43,23 @@ def main() -> None:
     every = [recipe.values(), base]
     sides = {
         f"{name}, images/s": partial(morelike, asked.device, steps, *every, {"penalty": how})
-        for name, how in WAYS.items()
+        for name, how in {"exact": EXACT, "exact again": EXACT, **WAYS}.items()
     }
     measured = interleave(sides, asked.blocks, peaks(asked.device))
     exact = "exact, images/s"
     peak = measured.peak("convolution, bf16, GFLOP/s")
-    costs = {name: gflop(*every, {"penalty": WAYS[name]}) for name in ("exact", "none")}
-    done = costs["exact"] * measured.speed(exact)
+    cost, without = (gflop(*every, {"penalty": how}) for how in (EXACT, WAYS["none"]))
+    done = cost * measured.speed(exact)
     report(
         f"penalty_speed-{recipe.name}",
         measured,
         {
             SAME: measured.ratio("exact again, images/s", exact),
-            **{
-                f"{name} to exact": measured.ratio(f"{name}, images/s", exact)
-                for name in WAYS
-                if not name.startswith("exact") or "step" in name
-            },
+            **{f"{name} to exact": measured.ratio(f"{name}, images/s", exact) for name in WAYS},
         },
         asked,
         {
-            "GFLOP a picture": f"{costs['exact']:.3g} exact, {costs['none']:.3g} without",
+            "GFLOP a picture": f"{cost:.3g} exact, {without:.3g} without",
             "of a bf16 convolution's peak, exact": f"{done / peak:.0%}",
         },
     )

@@ -9,11 +9,10 @@ GB, which stay in `--out`.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
+
+from memory import run
 
 SHARD = 10_000
 
@@ -33,17 +32,14 @@ def main() -> None:
         print(f"| {count:,} | {mib:,.0f} | {count / seconds:,.0f} |", flush=True)
 
 
-def sampled(run: Path, out: Path, count: int) -> tuple[float, float]:
+def sampled(run_folder: Path, out: Path, count: int) -> tuple[float, float]:
     """Seconds, and the peak of the memory of the process."""
-    command = [sys.executable, "-m", "morelike", "sample", run, "--out", out]
-    command += ["--seeds", f"0-{count - 1}", "--shards", str(SHARD), "--form", "npy"]
+    shards = ["--shards", str(SHARD), "--form", "npy", "--precision", "auto"]
     began = time.perf_counter()
-    child = subprocess.Popen([*map(str, command), "--precision", "auto"], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(child.pid, 0)
-    if status:
-        raise SystemExit(f"sampling {count} ended with {os.waitstatus_to_exitcode(status)}")
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return time.perf_counter() - began, used.ru_maxrss / unit
+    _, mib = run(
+        ["sample", str(run_folder), "--out", str(out), "--seeds", f"0-{count - 1}", *shards]
+    )
+    return time.perf_counter() - began, mib
 
 
 if __name__ == "__main__":

@@ -215,12 +215,10 @@ def _penalty_terms(sight: Sight) -> list[Term]:
     zero, one = penalties.zero_centered, penalties.one_centered
     every = settings.every
 
-    def at(kind: str) -> Tensor:
+    def at(kind: str, pictures: Pictures, logits: Tensor) -> Tensor:
         """R1 or R2."""
-        pictures: Pictures = getattr(sight, kind)
         if settings.difference is None:
             return zero(sight.judge, *pictures)
-        logits: Tensor = getattr(sight, f"{kind}_logits")
         signs = sight.signs(f"difference.{kind}", pictures)
         return penalties.by_differences(sight.judge, logits, pictures, signs, settings.difference)
 
@@ -240,8 +238,8 @@ def _penalty_terms(sight: Sight) -> list[Term]:
         return penalties.lecam(sight.real_logits, sight.fake_logits, means.real, means.fake)
 
     terms = [
-        Term("r1", settings.r1, lambda: at("real"), every),
-        Term("r2", settings.r2, lambda: at("fake"), every),
+        Term("r1", settings.r1, lambda: at("real", sight.real, sight.real_logits), every),
+        Term("r2", settings.r2, lambda: at("fake", sight.fake, sight.fake_logits), every),
         Term("one_centered", settings.one_centered, lambda: one(sight.judge, *between()), every),
         Term("zero_centered", settings.zero_centered, whole_square, every),
         Term("drift", settings.drift, lambda: penalties.drift(sight.real_logits)),
