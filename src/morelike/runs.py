@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -165,9 +163,8 @@ def create_run(root: str | os.PathLike[str], name: str) -> Run:
     slug = re.sub(r"[^\w.]+", "-", name).strip("-.") or "run"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        key = hashlib.blake2b(str(root.resolve()).encode(), digest_size=8).hexdigest()
-        # Two processes never get the same number; the lock lies elsewhere to keep `root` tidy.
-        with FileLock(Path(tempfile.gettempdir(), f"morelike-{key}.lock")):
+        # Two processes never get the same number.
+        with FileLock(root / ".lock"):
             taken = [int(m[1]) for p in root.iterdir() if (m := NUMBERED.match(p.name))]
             path = root / f"{max(taken, default=0) + 1:05d}-{slug}"
             path.mkdir()

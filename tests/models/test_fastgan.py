@@ -21,8 +21,9 @@ from morelike.augment import augment
 from morelike.data.sampler import indices
 from morelike.distributed import World
 from morelike.errors import UserError
+from morelike.features.perceptual import perceptual
 from morelike.models import Batch, check_playable, configure, fastgan
-from morelike.models.fastgan import Drawn, Excitation, cropped, unlikeness
+from morelike.models.fastgan import Drawn, Excitation, comparison, cropped, unlikeness
 from morelike.rng import SeedDraws, StepDraws, rng
 from morelike.settings import merge
 from morelike.training.feed import Feed
@@ -334,6 +335,43 @@ def test_the_part_that_is_decoded_is_the_part_that_is_compared(size: tuple[int, 
     corners = (where * torch.tensor([height + 1, width + 1])).long()
     assert len(corners.unique(dim=0)) > 10
     assert torch.equal(whole.real, pictures)
+
+
+def test_a_network_that_is_named_decides_how_like_reconstructions_are(shared: Path) -> None:
+    weights = str(shared / "weights" / "mobilenetv2_100.imagenet.safetensors")
+    drawn = Drawn(numbers(2, 3, 32, 32).tanh(), numbers(2, 3, 32, 32, seed=1).tanh())
+    for name, file in (("random", None), ("timm:mobilenetv2_100", weights)):
+        chosen = {"perceptual_network": name, "perceptual_weights": file}
+        sections: dict[str, Any] = {"data": {"resolution": 64}, "discriminator": chosen}
+        config, built = settings(**sections), networks(**sections)
+        decoded = drawn.decoded.clone().requires_grad_()
+        found = comparison(config.discriminator)(drawn._replace(decoded=decoded))
+        pairs = zip(*(perceptual(name, file).maps(each) for each in drawn), strict=True)
+        expected = sum(
+            (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(1).mean() for a, b in pairs
+        )
+        assert found.item() == pytest.approx(float(expected), rel=1e-5)
+        found.backward()
+        assert (decoded.grad != 0).float().mean() > 0.99
+        assert comparison(config.discriminator)(drawn._replace(real=drawn.decoded)).item() == 0
+
+        (term,) = (
+            term
+            for term in fastgan.discriminator_terms(config, built, batch_of(config))
+            if term.name == "reconstruction"
+        )
+        term.function().backward()
+        assert all(p.grad is not None for p in built.discriminator.decoders.parameters())
+
+
+def test_a_network_that_cannot_be_had_is_said_before_training_and_never_asked_for_later() -> None:
+    chosen: dict[str, Any] = {"perceptual_network": "timm:vgg16"}
+    with pytest.raises(UserError, match="needs its weights, and none are fetched"):
+        check_playable(settings(discriminator=chosen))
+    with pytest.raises(UserError, match="perceptual_network"):
+        settings(discriminator={"perceptual_network": "vgg"})
+    check_playable(settings(discriminator={**chosen, "reconstruction": 0}))
+    fastgan.build(settings(discriminator=chosen))  # samples come without it
 
 
 def test_only_real_pictures_are_drawn_again() -> None:

@@ -13,8 +13,8 @@ from torch import nn
 from morelike.augment import BLITS
 from morelike.config import Config
 from morelike.errors import UserError, nearest
+from morelike.features.perceptual import perceptual
 from morelike.models.family import Batch, Family, FromPictures, Networks, Term
-from morelike.models.translation import OWN, Goals, opened
 from morelike.settings import validate
 
 __all__ = [
@@ -95,6 +95,9 @@ def check_playable(config: Config[Any, Any]) -> None:
             "it, such as resnet's, or dcgan's or fastgan's with discriminator.norm=spectral, or "
             "set these penalties to 0."
         )
+    for player in (config.generator, config.discriminator):
+        if network := getattr(player, "compared_by", None):
+            perceptual(*network)  # so that what it lacks is said now
 
 
 def _check_task(config: Config[Any, Any], generator: nn.Module) -> None:
@@ -117,6 +120,3 @@ def _check_task(config: Config[Any, Any], generator: nn.Module) -> None:
             f"whole pixels, but not changed by {changes[0]}; take {', '.join(WHOLE_PIXELS)} for "
             "augment.policy, or set discriminator.sees_input=false."
         )
-    goals = config.generator
-    if isinstance(goals, Goals) and goals.perceptual and goals.perceptual_network != OWN:
-        opened(goals)  # so that what it lacks is said now

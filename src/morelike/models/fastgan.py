@@ -22,8 +22,10 @@ The paper is about pictures of 256 to 1024 pixels. What is made of it for 16 to 
 What differs from the paper:
 
 - Its reconstruction is compared in the features of a network that learnt from a million
-  photographs. Here, with no network to fetch, in pixels and in the differences of neighbouring
-  ones, at three scales. The decoders have no tanh, as augmentation takes colours out of [-1, 1].
+  photographs (Zhang et al. 2018, LPIPS). Here that is a choice (`perceptual_network`, with a file
+  of its weights); by default, with no network to fetch, it is compared in pixels and in the
+  differences of neighbouring ones, at three scales. The decoders have no tanh, as augmentation
+  takes colours out of [-1, 1].
 - Noise enters at every second resolution (8, 32, 128), and is an input like z, so that a sample
   depends on its seed alone.
 - D has batch norm by default; spectral norm, in its place or beside it, is a choice (`norm`).
@@ -40,6 +42,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -48,6 +51,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from morelike.config import ConditionConfig, Config, Section
+from morelike.features.perceptual import perceptual
+from morelike.metrics.fidelity import feature_distance
 from morelike.models import adversarial, dcgan
 from morelike.models.adversarial import Sight, generator_terms
 from morelike.models.discriminator import Discriminator
@@ -105,6 +110,18 @@ class DiscriminatorConfig(Section):
     both or neither. With batch norm there are no penalties on gradients."""
     reconstruction: Annotated[float, Field(ge=0)] = 1.0
     """Weight with which D has to be able to draw real pictures again (eq. 3); 0: no decoders."""
+    perceptual_network: Annotated[str, Field(pattern="^(random|timm:.+)$")] | None = None
+    """Whose maps decide how like they are: random, which nobody trained; or timm:NAME, such as
+    timm:vgg16, which learnt from photographs. None: pixels decide."""
+    perceptual_weights: str | None = None
+    """The file (safetensors) that holds the weights of timm:NAME."""
+
+    @property
+    def compared_by(self) -> tuple[str, str | None] | None:
+        """The network whose maps are compared, and its weights; None: there is no need of one."""
+        name = self.perceptual_network if self.reconstruction else None
+        return None if name is None else (name, self.perceptual_weights)
+
     minibatch_stddev: bool = False
     """Append how much pictures differ, before the last layers (Karras et al. 2018)."""
 
@@ -422,6 +439,16 @@ def unlikeness(drawn: Drawn) -> Tensor:
     return torch.stack(found).sum()
 
 
+def comparison(settings: DiscriminatorConfig) -> Callable[[Drawn], Tensor]:
+    """What says how far decoded pictures are from the real ones, as a scalar: `unlikeness`, or the
+    distance between maps of the network that is named (Zhang et al. 2018, eq. 1 with w = 1).
+    """
+    if settings.compared_by is None:
+        return unlikeness
+    look = perceptual(*settings.compared_by)
+    return lambda drawn: feature_distance(look.maps(drawn.decoded), look.maps(drawn.real)).mean()
+
+
 def discriminator_terms(
     config: Config[Any, DiscriminatorConfig], networks: Networks, batch: Batch
 ) -> list[Term]:
@@ -434,7 +461,8 @@ def discriminator_terms(
     def reconstruction() -> Tensor:
         where = batch.draws.uniform("part", 2)
         pairs = networks.discriminator.drawn(sight.real_features, sight.real[0], where)
-        return torch.stack([unlikeness(each) for each in pairs]).sum()
+        compare = comparison(config.discriminator)
+        return torch.stack([compare(each) for each in pairs]).sum()
 
     return [*terms, Term("reconstruction", weight, reconstruction)] if weight else terms
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from morelike.config import Config, Section
 from morelike.errors import UserError
-from morelike.features.perceptual import Perceptual, perceptual
+from morelike.features.perceptual import perceptual
 from morelike.losses import LOSSES
 from morelike.metrics.fidelity import feature_distance
 from morelike.models import adversarial
@@ -54,6 +54,14 @@ class Goals(Section):
     adversarial: Annotated[float, Field(ge=0)] = 0.01
     """Of what D has to say. 0: there is no game, and D learns nothing."""
 
+    @property
+    def compared_by(self) -> tuple[str, str | None] | None:
+        """The network whose maps are compared, and its weights; None: there is no need of one, or
+        it is the run's own.
+        """
+        foreign = self.perceptual and self.perceptual_network != OWN
+        return (self.perceptual_network, self.perceptual_weights) if foreign else None
+
     @model_validator(mode="after")
     def _there_is_a_goal(self) -> Goals:
         by_own = self.matching or (self.perceptual and self.perceptual_network == OWN)
@@ -80,15 +88,6 @@ def task_for(config: Config[Any, Any]) -> Task:
             "--set task.name=enlarge:4, or take a family that makes them from chance, as dcgan."
         )
     return task
-
-
-def opened(goals: Goals) -> Perceptual:
-    """The network that pictures are compared by, where that is not the discriminator.
-
-    Raises:
-        UserError: if there is none of that name, or its weights are missing or wrong.
-    """
-    return perceptual(goals.perceptual_network, goals.perceptual_weights)
 
 
 def trained_size(config: Config[Any, Any], task: Task) -> tuple[int, int]:
@@ -265,10 +264,10 @@ def _unpaired_terms(sight: Sight, given: Tensor) -> list[Term]:
 
 def _distance(sight: Sight, goals: Goals) -> Tensor:
     """Between maps of what G made and of the real pictures, a scalar."""
-    if goals.perceptual_network == OWN:
+    if goals.compared_by is None:
         made, real = sight.fake_maps, sight.real_maps
     else:
-        look = opened(goals)
+        look = perceptual(*goals.compared_by)
         made, real = look.maps(sight.made), look.maps(sight.batch.real)
     return feature_distance(made, real).mean()
 
