@@ -1,7 +1,10 @@
 """What a recipe gives in some minutes on this machine: KID, diversity and near-copies of a run.
 
     python benchmarks/ten_minutes.py photos/ --weights mobilenetv2.safetensors
+    python benchmarks/ten_minutes.py photos/ --minutes 60 --curve --weights mobilenetv2.safetensors
     python benchmarks/ten_minutes.py --run runs/00001-roses-dcgan --weights mobilenetv2.safetensors
+
+`--curve` gives the figures of every checkpoint there is; a training that it begins keeps twelve.
 
 The features are those of timm's mobilenetv2_100 from the weights file you name (pictures upscaled
 to 224, bicubic, antialiased). Figures compare with one another and with nothing published. Samples
@@ -18,7 +21,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -75,8 +80,14 @@ def near_copies(fake: Tensor, train: Tensor, held_out: Tensor) -> float:
     return ((nearest[:, 0] < usual) & singled).double().mean().item()
 
 
-def measure(run: Run, dataset: Dataset, network: nn.Module, samples: int) -> dict[str, object]:
-    """All figures of one run."""
+def measure(
+    run: Run,
+    dataset: Dataset,
+    network: nn.Module,
+    samples: int,
+    checkpoints: Sequence[str | int] = ("best", "latest"),
+) -> dict[str, object]:
+    """All figures of one run, those of its checkpoints by their names."""
     images = dataset.images
     digests = [record["digest"] for record in dataset.manifest]
     distinct = [i for i in dataset.train if digests.index(digests[i]) == i]
@@ -86,10 +97,10 @@ def measure(run: Run, dataset: Dataset, network: nn.Module, samples: int) -> dic
         "training_pictures": len(train),
         "held_out": round(kernel_distance(held_out, train)),
     }
-    for which in ("best", "latest"):
+    for which in checkpoints:
         generator = morelike.load(run.path, which)
         fake = extract(network, generator.sample(range(10_000, 10_000 + samples)))
-        figures[which] = {
+        figures[str(which)] = {
             "checkpoint": generator.checkpoint,
             "kid_x1000": round(kernel_distance(fake, train)),
             "diversity": round((torch.pdist(fake).mean() / torch.pdist(train).mean()).item(), 3),
@@ -109,7 +120,9 @@ def main() -> None:
     parser.add_argument("--run", help="measure this run instead of training one")
     parser.add_argument("--weights", type=Path, required=True, help="mobilenetv2_100, safetensors")
     parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--curve", action="store_true", help="measure every checkpoint")
     options = parser.parse_args()
+    kept: Any = {"checkpoint_minutes": options.minutes / 12, "keep": 12} if options.curve else {}
     if options.run:
         run = open_run(options.run)
     else:
@@ -119,10 +132,16 @@ def main() -> None:
             out=options.out,
             minutes=options.minutes,
             seed=options.seed,
+            training=kept,
         )
     config = stored_config(run.config(), "config.json")
     dataset = prepare(open_source(run.data()["source"]), config.data)
-    figures = measure(run, dataset, load_extractor(options.weights), options.samples)
+    network, samples = load_extractor(options.weights), options.samples
+    if options.curve:
+        minutes = {c.images: c.meta()["seconds"] / 60 for c in run.checkpoints.all() if c.images}
+        figures = measure(run, dataset, network, samples, list(minutes)) | {"minutes": minutes}
+    else:
+        figures = measure(run, dataset, network, samples)
     last = run.metrics()[-1]
     figures |= {"step": last["step"], "images": last["images"], "seconds": last["seconds"]}
     print(json.dumps(figures, indent=2))
