@@ -26,6 +26,7 @@ import torch.nn.functional as F
 
 from morelike import files
 from morelike.devices import pick_device
+from morelike.errors import UserError
 
 AT_ONCE = {"cpu": 1, "cuda": 20}
 """Pieces of work that a device is told of at a time."""
@@ -178,12 +179,24 @@ def machine() -> str:
     )
 
 
+def _measured_on(name: str) -> torch.device:
+    """The device of this name, for argparse."""
+    try:
+        device = pick_device(name)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if device.type not in AT_ONCE:
+        known = " and ".join(AT_ONCE)
+        raise argparse.ArgumentTypeError(f"this measures {known}, not {device.type}")
+    return device
+
+
 def options(description: str | None) -> argparse.ArgumentParser:
     """What every such benchmark can be asked for; `device` is one of PyTorch's."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--device", type=pick_device, default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--device", type=_measured_on, default="cpu", help="cpu (default) or cuda")
     parser.add_argument("--blocks", type=int, default=10, help="turns of each side (10)")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--keep", action="store_true", help="store the ratios, for later checks")
