@@ -136,7 +136,9 @@ class ProcessorClock:
         """Nothing."""
 
 
-def trained(folder: Path, source: str, recipe: str, seed: int, minutes: float) -> Run:
+def trained(
+    folder: Path, source: str, recipe: str, seed: int, minutes: float, **sections: Any
+) -> Run:
     """A run of so many minutes of the processor, with a quarter of the pictures held out."""
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -149,6 +151,7 @@ def trained(folder: Path, source: str, recipe: str, seed: int, minutes: float) -
             data={"held_out": HELD_OUT},
             training={"checkpoint_minutes": minutes / 8},
             readers=[ProcessorClock(minutes)],
+            **sections,
         )
     except Interrupted:
         return open_run(folder)
