@@ -120,7 +120,8 @@ def trained(folder: Path, name: str, asked: argparse.Namespace) -> Run:
             "checkpoint_minutes": asked.minutes / CHECKPOINTS,
             "keep": 100,
             "device": asked.device,
-        }
+        },
+        "data": {"labels": "folders"},  # in all four, so that the pictures are decoded once
     }
     if (folder / "config.json").is_file():
         morelike.train(run=folder, minutes=asked.minutes)
@@ -138,6 +139,7 @@ def samples(run: Run, images: int, device: str, count: int) -> np.ndarray:
 def plot(path: Path, found: dict[str, list[Point]]) -> None:
     """Distance against minutes, and against pictures shown."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 
     figure = Figure(figsize=(10, 4), layout="constrained")
     for axis, what, column in zip(
@@ -147,6 +149,8 @@ def plot(path: Path, found: dict[str, list[Point]]) -> None:
             axis.plot([p[column] for p in points], [p.distance for p in points], "o-", label=name)
         axis.set_xlabel(what)
         axis.set_yscale("log")
+        for side in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
+            side(StrMethodFormatter("{x:g}"))
         axis.grid(alpha=0.25)
         axis.legend(frameon=False)
     figure.supylabel("Fréchet distance to held-out pictures")

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import itertools
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from morelike import recipes
-from morelike.api import train
+from morelike.api import settle, train
 from morelike.cli.console import overrides
 from morelike.errors import UserError
 from morelike.models import configure
@@ -67,6 +70,21 @@ def test_every_recipe_trains(
     asked = flatten(recipes.find(name).values()).keys() - flatten(settings).keys()
     stored, wanted = flatten(run.config()), flatten(recipes.find(name).values())
     assert {key: stored[key] for key in asked} == {key: wanted[key] for key in asked}
+
+
+def named_settings(name: str) -> list[str]:
+    """What the commands in a recipe's comments set."""
+    commands = "\n".join(re.findall(r"^#     (.*)", recipes.find(name).text, re.MULTILINE))
+    words = shlex.split(commands)
+    return [word for flag, word in itertools.pairwise(words) if flag == "--set"]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if named_settings(name)])
+def test_what_a_recipe_suggests_to_set_fits_folders_of_kinds(name: str, folders: Path) -> None:
+    asked = named_settings(name)
+    job = settle(folders, name, None, None, overrides(asked))
+    stored = flatten(job.config.model_dump(mode="json"))
+    assert all(stored[key] == value for key, value in flatten(overrides(asked)).items())
 
 
 def test_a_file_is_a_recipe(tmp_path: Path) -> None:
