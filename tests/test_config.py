@@ -141,6 +141,8 @@ RANGES: list[tuple[str, list[Any], list[Any]]] = [
     ("training.device", ["auto", "cuda:1"], [3, None]),
     ("training.precision", ["auto", "fp32", "bf16"], ["fp16", "float32", 32]),
     ("training.log_every", [1], [0]),
+    ("training.features", ["random", "dinov2", "timm:vgg16"], ["vgg16", "timm:", None]),
+    ("training.features_weights", [None, "vgg16.safetensors"], [3]),
     ("training.checkpoint_minutes", [0.01], [0]),
     ("training.stop_when", [[], ["copying", "stalled"]], [["bored"], "copying"]),
     ("training.keep", [1, 1000], [0]),

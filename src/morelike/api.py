@@ -28,6 +28,7 @@ from morelike.settings import differing_keys, merge
 from morelike.training import loop
 from morelike.training.fakes import fakes_of
 from morelike.training.plan import Plan, make_plan
+from morelike.training.probe import check_features
 from morelike.training.profile import Profile, make_profile
 from morelike.training.records import Reader
 from morelike.training.resume import begin, check_fits, resolve
@@ -266,6 +267,7 @@ def _settled(config: Config[Any, Any], dataset: Dataset) -> Config[Any, Any]:
     condition = conditions.settled(config.condition, [dataset.manifest[i] for i in dataset.train])
     config = config.model_copy(update={"data": data, "condition": condition})
     check_playable(config)
+    check_features(config)
     return config
 
 

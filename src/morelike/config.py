@@ -416,6 +416,12 @@ class TrainingConfig(Section):
     """Steps between two records in metrics.jsonl."""
     stop_when: tuple[Literal["copying", "collapsed", "stalled", "diverged"], ...] = ()
     """End the run early if two readings in a row say one of these; the best checkpoint is kept."""
+    features: Annotated[str, Field(pattern="^(random|inception|dinov2|timm:.+)$")] = "random"
+    """The network whose features say, at checkpoints, how near samples are to real pictures, and so
+    which checkpoint is best (`morelike.features`). All but random, which was never trained and is
+    led by contrast, need a file of weights."""
+    features_weights: str | None = None
+    """The file of that network's weights."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 1.0
     keep: Annotated[int, Field(ge=1)] = 3
     """How many of the last checkpoints are kept; the best one is kept besides."""
@@ -494,7 +500,17 @@ D = TypeVar("D", bound=Section)
 
 FREE_ON_RESUME = frozenset(
     f"training.{key}"
-    for key in ("images", "minutes", "device", "log_every", "checkpoint_minutes", "keep", "history")
+    for key in (
+        "images",
+        "minutes",
+        "device",
+        "log_every",
+        "features",
+        "features_weights",
+        "checkpoint_minutes",
+        "keep",
+        "history",
+    )
 )
 """Keys that may change when a run goes on: they do not change what a step computes."""
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from morelike.api import train
 from morelike.diagnostics.gauge import Reading
+from morelike.errors import UserError
+from morelike.models import configure
 from morelike.runs import Run
 from morelike.training import probe as module
-from morelike.training.probe import Probe
+from morelike.training.probe import Probe, check_features
 
 GOOD = Reading(
     kid=100.0, error=15.0, near=0, copying=False, variety=1.0, collapsed=False, samples=128
@@ -132,6 +136,86 @@ def test_a_real_reading_knows_copies_from_new_pictures(
     again, _ = probe.read(state)
     assert again.kid < reading.kid
     assert again.variety > reading.variety
+
+
+def test_another_network_may_say_which_is_best_and_training_is_the_same(
+    shared: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pictures_folder: Path,
+    tmp_path: Path,
+    tiny: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(module, "SHORTEST", 0.0)
+    weights = str(shared / "weights" / "mobilenetv2_100.imagenet.safetensors")
+    options = often(tiny)
+    runs = []
+    for features in ({}, {"features": "timm:mobilenetv2_100", "features_weights": weights}):
+        options["training"] |= features
+        runs.append(train(pictures_folder, run=tmp_path / str(len(runs)), **options))
+    first, second = (
+        [str(record["extractor"]) for record in run.metrics() if "kid" in record] for run in runs
+    )
+    assert {name.split("@")[0] for name in first} == {"random"}
+    assert {name.split("@")[0] for name in second} == {"timm:mobilenetv2_100"}
+    assert f"the features of {second[-1]}" in (runs[1].generator / "README.md").read_text()
+    handed_on = json.loads((runs[1].generator / "config.json").read_text())
+    assert (
+        handed_on["training"]["features_weights"] == Path(weights).name
+    )  # no path of this machine
+    before, after = (run.checkpoints.pointed("latest") for run in runs)
+    assert before is not None
+    assert after is not None
+    others = after.tensors()
+    assert all(torch.equal(tensor, others[name]) for name, tensor in before.tensors().items())
+
+
+@pytest.mark.parametrize(("then", "best"), [("random@1", 32), ("other@1", 64)])
+def test_figures_of_two_networks_are_not_compared(
+    then: str,
+    best: int,
+    readings: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    pictures_folder: Path,
+    tmp_path: Path,
+    tiny: dict[str, Any],
+) -> None:
+    options = often(tiny)
+    for name, images, kid in (("random@1", 32, 100.0), (then, 64, 500.0)):
+        monkeypatch.setattr(module.Samples, "extractor", name)
+        readings(*[(GOOD._replace(kid=kid - step), "") for step in range(4)])
+        options["training"]["images"] = images
+        run = train(pictures_folder, run=tmp_path / "run", **options)
+    chosen = run.checkpoints.pointed("best")
+    assert chosen is not None
+    assert chosen.images == best
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"features": "inception"}, "needs its weights"),
+        ({"features": "timm:vgg16", "features_weights": "nowhere.safetensors"}, "there is no file"),
+        ({"features_weights": __file__}, "'random' takes no weights"),
+        ({"features": "vgg16"}, "training.features"),
+    ],
+)
+def test_features_that_cannot_be_had_are_said_before_there_is_a_run(
+    settings: dict[str, str],
+    message: str,
+    pictures_folder: Path,
+    tmp_path: Path,
+    tiny: dict[str, Any],
+) -> None:
+    tiny["training"] |= settings
+    with pytest.raises(UserError, match=message):
+        train(pictures_folder, run=tmp_path / "run", **tiny)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_task_has_no_use_for_another_network() -> None:
+    task = {"family": "unet", "task": {"name": "colorize"}}
+    with pytest.raises(UserError, match="measured by nearness to the truth"):
+        check_features(configure({**task, "training": {"features": "inception"}}))
 
 
 def test_probes_keep_to_their_budget() -> None:

@@ -52,13 +52,13 @@ class Reading(NamedTuple):
         near = self.near / self.samples
         return {"kid": self.kid, "near_copies": near, "variety": self.variety}
 
-    def sentence(self) -> str:
-        """For the card of a generator."""
+    def sentence(self, extractor: str) -> str:
+        """For the card of a generator, with the name of what made the features."""
         return f"""\
-At that moment KID x 1000 to real pictures was {self.kid:.0f} (by untrained features, so no
-published figure compares), {self.near} of {self.samples} samples were near-copies of training
-pictures ({"more" if self.copying else "no more"} than chance gives), and they had \
-{self.variety:.0%} of the variety of real pictures."""
+At that moment KID x 1000 to real pictures was {self.kid:.0f} (by the features of {extractor}; \
+of so few pictures, it compares with no published figure), {self.near} of {self.samples} samples \
+were near-copies of training pictures ({"more" if self.copying else "no more"} than chance \
+gives), and they had {self.variety:.0%} of the variety of real pictures."""
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Keeper:
         self._session = session
         self._folder = session.run.checkpoints
         self._probe: Probe | None = None
+        self._extractor: str | None = None
         self._words: list[str] = []
         self._background = Background()
         self._wait()
@@ -80,10 +81,11 @@ class Keeper:
             state = self._session.state
             reading = self._read(meter, last)
             is_best = self._is_best(reading)
+            measured = reading.sentence(str(self._extractor)) if reading else None
             meta = {**state.meta(), **(reading._asdict() if reading else {})}
             self._background.wait()  # so that there are never more copies in memory than this one
             tensors = {n: t.detach().to("cpu", copy=True) for n, t in state.tensors().items()}
-            write = partial(self._write, state.images, tensors, meta, is_best, reading)
+            write = partial(self._write, state.images, tensors, meta, is_best, measured)
             self._background.do(write)
             if last:
                 self._background.wait()
@@ -99,7 +101,7 @@ class Keeper:
         tensors: dict[str, Tensor],
         meta: dict[str, Any],
         is_best: bool,
-        reading: Reading | None,
+        measured: str | None,
     ) -> None:
         """Runs beside the training, so it looks at nothing that a step changes."""
         checkpoint = self._folder.save(images, tensors, meta)
@@ -108,7 +110,6 @@ class Keeper:
             averaged = {
                 n.removeprefix("ema."): t for n, t in tensors.items() if n.startswith("ema.")
             }
-            measured = None if reading is None else reading.sentence()
             outputs.save_generator(self._session.run, averaged, checkpoint, measured)
         settings = self._session.config.training
         self._folder.prune(settings.keep, settings.history)
@@ -116,12 +117,18 @@ class Keeper:
     def _read(self, meter: Meter, last: bool) -> Reading | None:
         session = self._session
         if self._probe is None:
-            self._probe = Probe(session.dataset, session.config, session.run.metrics())
+            records = session.run.metrics()
+            self._probe = Probe(session.dataset, session.config, records)
+            by = [str(record["extractor"]) for record in records if "extractor" in record]
+            self._extractor = by[-1] if by else None
         state, probe = session.state, self._probe
         if not probe.is_affordable(state.seconds, last=last):
             return None
         with session.clock("probes"):
             reading, word = probe.read(state)
+        if self._extractor not in (None, probe.extractor):
+            state.best = None  # figures of two extractors do not compare
+        self._extractor = probe.extractor
         self._words.append(word)
         about = {"probe_share": probe.share(state.seconds), "extractor": probe.extractor}
         for name, value in {**reading.figures(), **about, "verdict": word}.items():

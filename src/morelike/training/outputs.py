@@ -5,7 +5,9 @@ Of a task: what it makes of held-out pictures, beside what it was given and what
 
 from __future__ import annotations
 
+import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,13 @@ GRID = range(64)
 FRAME = range(24)
 FRAME_COLUMNS = 6
 EXAMPLES_IN_FRAME = 6
+PLACES = (
+    ("training", "features_weights"),
+    ("generator", "perceptual_weights"),
+    ("discriminator", "perceptual_weights"),
+    ("task", "fakes"),
+)
+"""Settings that are paths, by section and key; making pictures needs none of them."""
 COLUMNS, MOST_ROWS = range(8), 16
 """Of the sheets that show the same seeds in several ways."""
 
@@ -161,8 +170,17 @@ def save_generator(
     temporary = folder / ".model.safetensors"
     save_tensors(temporary, weights)
     temporary.replace(folder / "model.safetensors")
-    files.write_json(folder / "config.json", {**stored, "origin": origin})
+    files.write_json(folder / "config.json", {**_without_folders(stored), "origin": origin})
     files.write_text(folder / "README.md", _card(run, stored, checkpoint, measured))
+
+
+def _without_folders(stored: dict[str, Any]) -> dict[str, Any]:
+    """Names alone of the files that a training was given, as strangers need not know the rest."""
+    handed_on = copy.deepcopy(stored)
+    for section, key in PLACES:
+        if place := handed_on[section].get(key):
+            handed_on[section][key] = Path(place).name
+    return handed_on
 
 
 def _card(run: Run, stored: dict[str, Any], checkpoint: Checkpoint, measured: str | None) -> str:

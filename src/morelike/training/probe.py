@@ -12,9 +12,12 @@ import torch
 
 from morelike.config import Config
 from morelike.data import Dataset
+from morelike.devices import pick_device
 from morelike.diagnostics import gauge
 from morelike.diagnostics.gauge import Gauge
 from morelike.diagnostics.learning import Moment, recorded
+from morelike.distributed import local_rank
+from morelike.errors import UserError
 from morelike.features import Extractor, extractor, features_of
 from morelike.features.perceptual import perceptual
 from morelike.metrics.fidelity import feature_distance, psnr, ssim
@@ -41,6 +44,23 @@ MOST_PAIRS = 32
 """Held-out pictures on which a task is measured. `morelike evaluate` takes all."""
 
 
+def check_features(config: Config[Any, Any]) -> None:
+    """Check that there is what `training.features` names, before a training begins.
+
+    Raises:
+        UserError: if its package or weights are missing or wrong, or a task has no use for it.
+    """
+    asked = config.training
+    if (asked.features, asked.features_weights) == ("random", None):
+        return
+    if config.task.name:
+        raise UserError(
+            f"the task {config.task.name} is measured by nearness to the truth, for which "
+            "training.features means nothing; leave it out."
+        )
+    extractor(asked.features, asked.features_weights)
+
+
 class Reading(Protocol):
     """What was read off at one moment."""
 
@@ -58,8 +78,8 @@ class Reading(Protocol):
         """For the record."""
         ...
 
-    def sentence(self) -> str:
-        """For the card."""
+    def sentence(self, extractor: str) -> str:
+        """For the card, with the name of what made the features."""
         ...
 
     def _asdict(self) -> dict[str, Any]: ...
@@ -124,10 +144,7 @@ class Probe:
 
 
 class Samples:
-    """Samples of always the same seeds, beside real pictures.
-
-    The features are those of the extractor `random`, which needs no file.
-    """
+    """Samples of always the same seeds, beside real pictures."""
 
     def __init__(
         self, dataset: Dataset, config: Config[Any, Any], records: Sequence[Record]
@@ -137,7 +154,11 @@ class Samples:
 
     @cached_property
     def _network(self) -> Extractor:  # a tenth of a second that trainings without a probe save
-        return extractor("random")
+        asked = self._config.training
+        if asked.features == "random":  # quick enough where its figures are the same on any machine
+            return extractor()
+        device = pick_device(asked.device, local_rank())
+        return extractor(asked.features, asked.features_weights, device)
 
     @property
     def extractor(self) -> str:
@@ -186,11 +207,12 @@ class Fidelity(NamedTuple):
         """For the record of a run."""
         return {"feature_distance": self.feature_distance, "psnr": self.psnr, "ssim": self.ssim}
 
-    def sentence(self) -> str:
+    def sentence(self, extractor: str) -> str:
         """For the card of a generator."""
         return f"""\
 At that moment, over {self.pictures} held-out pictures, its distance to the truth was
-{self.feature_distance:.3f} in untrained features, PSNR {self.psnr:.1f} dB, SSIM {self.ssim:.3f}."""
+{self.feature_distance:.3f} in the features of {extractor}, PSNR {self.psnr:.1f} dB, \
+SSIM {self.ssim:.3f}."""
 
 
 class Pairs:
