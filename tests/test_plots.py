@@ -95,3 +95,20 @@ def test_a_single_record_can_be_seen(tmp_path: Path) -> None:
 def test_a_title_is_taken_as_it_is(tmp_path: Path) -> None:
     plot_losses(tmp_path / "a.png", records(3), "00001-a_b^c")
     assert height(tmp_path / "a.png") > 100
+
+
+def test_kid_by_another_network_is_left_out(tmp_path: Path) -> None:
+    made = records(20)
+    for number, record in enumerate(made):
+        if "kid" in record:
+            record["extractor"] = "old@1" if number < 10 else "new@1"
+    plot_losses(tmp_path / "both.png", made, "a run")
+    only_new = [
+        {**record, "kid": None} if record.get("extractor") == "old@1" else record for record in made
+    ]
+    plot_losses(tmp_path / "new.png", only_new, "a run")
+    plot_losses(tmp_path / "all.png", [{**r, "extractor": "new@1"} for r in made], "a run")
+    both, new, everything = (
+        (tmp_path / f"{name}.png").read_bytes() for name in ("both", "new", "all")
+    )
+    assert both == new != everything

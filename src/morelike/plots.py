@@ -27,10 +27,13 @@ COLORS = ("#1f6f8b", "#d1495b")
 def plot_losses(path: Path, records: Sequence[dict[str, Any]], title: str) -> None:
     """Write a PNG with the losses, D's probabilities and what probes read, against images seen.
 
-    Panels without a record are left out; without any record, nothing is written.
+    Panels without a record are left out; without any record, nothing is written. KID is that of
+    the network that measured it last: figures of two do not compare.
     """
     from matplotlib.figure import Figure  # heavy, and only needed at the end of a run
 
+    by = next((r["extractor"] for r in reversed(records) if "extractor" in r), None)
+    records = [r if r.get("extractor", by) == by else {**r, "kid": None} for r in records]
     panels = [
         panel
         for panel in PANELS

@@ -676,6 +676,17 @@ def test_runs_are_listed_and_shown(command: Command, run_copy: Run) -> None:
     assert "loss_generator" in text
 
 
+def test_readings_of_two_networks_are_shown_apart(command: Command, run_copy: Run) -> None:
+    reading = {"kid": 50.0, "near_copies": 0.0, "variety": 0.9, "verdict": "", "step": 1}
+    with (run_copy.path / "metrics.jsonl").open("a") as file:
+        for images, by in ((8, "random@1"), (16, "random@1"), (24, "timm:vgg16@2")):
+            record = {"images": images, "seconds": 60.0, **reading, "extractor": by}
+            file.write(json.dumps(record) + "\n")
+    *_, first, second, apart, third = command("runs", "show", run_copy.path).out.splitlines()
+    assert [line.split()[0] for line in (first, second, third)] == ["8", "16", "24"]
+    assert "by timm:vgg16@2, above by random@1: not to be compared" in apart
+
+
 def test_without_runs_there_is_nothing_to_list(
     command: Command, refused: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ EXAMPLES = """Examples:
   morelike runs show runs/00001-roses-dcgan --json
 """
 
-PROBED = ("images", "seconds", "kid", "near_copies", "variety", "verdict")
+PROBED = ("images", "seconds", "kid", "near_copies", "variety", "verdict", "extractor")
 """What a record has of a probe."""
 
 
@@ -86,7 +86,13 @@ def show(
         typer.echo(f"\n{summary['why']}")
     if summary["history"]:
         typer.echo("\n    images      time   KID x 1000  near-copies  variety  word")
+    by = None
     for moment in summary["history"]:
+        if by not in (None, moment["extractor"]):
+            typer.echo(
+                f"  from here on by {moment['extractor']}, above by {by}: not to be compared"
+            )
+        by = moment["extractor"]
         typer.echo(
             f"{moment['images']:>10,}  {console.duration(moment['seconds']):>8}  "
             f"{moment['kid']:>11.1f}  {moment['near_copies']:>11.1%}  {moment['variety']:>7.0%}  "
