@@ -418,8 +418,8 @@ class TrainingConfig(Section):
     """End the run early if two readings in a row say one of these; the best checkpoint is kept."""
     features: Annotated[str, Field(pattern="^(random|inception|dinov2|timm:.+)$")] = "random"
     """The network whose features say, at checkpoints, how near samples are to real pictures, and so
-    which checkpoint is best (`morelike.features`). All but random, which was never trained and is
-    led by contrast, need a file of weights."""
+    which checkpoint is best (`morelike.features`). All but random, which was never trained and
+    minds contrast more than shapes, need a file of weights."""
     features_weights: str | None = None
     """The file of that network's weights."""
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 1.0
