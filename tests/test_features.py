@@ -255,3 +255,10 @@ def test_importing_loads_no_torch() -> None:
     code = "import sys, morelike.features; print('torch' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.strip() == "False"
+
+
+@pytest.mark.shared
+def test_a_trained_network_disturbs_nobody_s_random_numbers(shared: Path) -> None:
+    before = torch.get_rng_state()
+    extractor("timm:mobilenetv2_100", shared / "weights" / "mobilenetv2_100.imagenet.safetensors")
+    assert torch.equal(torch.get_rng_state(), before)

@@ -337,6 +337,7 @@ def test_the_part_that_is_decoded_is_the_part_that_is_compared(size: tuple[int, 
     assert torch.equal(whole.real, pictures)
 
 
+@pytest.mark.shared
 def test_a_network_that_is_named_decides_how_like_reconstructions_are(shared: Path) -> None:
     weights = str(shared / "weights" / "mobilenetv2_100.imagenet.safetensors")
     drawn = Drawn(numbers(2, 3, 32, 32).tanh(), numbers(2, 3, 32, 32, seed=1).tanh())

@@ -138,6 +138,7 @@ def test_a_real_reading_knows_copies_from_new_pictures(
     assert again.variety > reading.variety
 
 
+@pytest.mark.shared
 def test_another_network_may_say_which_is_best_and_training_is_the_same(
     shared: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -100,7 +100,7 @@ def extractor(
     path = None if weights is None else Path(weights)
     if path is not None and not path.is_file():
         raise UserError(f"there is no file {path}; give the file that holds the network's weights.")
-    with torch.random.fork_rng(devices=()):  # its first weights must not move a training's numbers
+    with torch.random.fork_rng(devices=()):  # its first weights must not disturb anybody's
         look = _look(name, path, download)
     digest = weights_digest(look)
     place = torch.device(device)
