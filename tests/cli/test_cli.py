@@ -18,7 +18,7 @@ from conftest import WritePictures
 from morelike import recipes
 from morelike.checkpoint import TENSORS
 from morelike.cli import app, console
-from morelike.runs import Run
+from morelike.runs import Run, list_runs
 from morelike.training.step import PARTS
 from morelike.version import __version__
 
@@ -230,8 +230,8 @@ def test_training_prints_json(
 ) -> None:
     ended = command("train", pictures_folder, *tiny_options, "--json", "--out", tmp_path / "o")
     assert ended.code == 0
-    (folder,) = (tmp_path / "o").iterdir()
-    assert json.loads(ended.out) == {"run": str(folder)}
+    (run,) = list_runs(tmp_path / "o")
+    assert json.loads(ended.out) == {"run": str(run.path)}
 
 
 def test_options_are_settings(
@@ -285,7 +285,8 @@ def test_odd_folders_are_printed_as_they_are(
     out = tmp_path / ("[bold]a [/b] " + "long " * 30).strip()
     ended = command("train", pictures_folder, *tiny_options, "--out", out)
     assert ended.code == 0
-    assert ended.out == f"{next(out.iterdir())}\n"
+    (run,) = list_runs(out)
+    assert ended.out == f"{run.path}\n"
     assert f"then: morelike sample {ended.out.strip()} --seeds 0-63\n" in ended.err
 
 
