@@ -71,9 +71,9 @@ def choose(at: Situation) -> Choice:
         said.append(f"it ends after {images:,} pictures shown, {reason}")
     elif at.images is None:
         settings["training"] = {"images": NO_END}
-        said.append(f"it ends after {at.minutes:g} minutes")
+        said.append(f"it ends after {_minutes(at.minutes)}")
     else:
-        said.append(f"it ends after {at.minutes:g} minutes or {images:,} pictures shown")
+        said.append(f"it ends after {_minutes(at.minutes)} or {images:,} pictures shown")
     return Choice(recipe, settings, f"{_facts(at)}: {'; '.join(said)}.")
 
 
@@ -128,5 +128,9 @@ def _networks(at: Situation) -> tuple[str, str]:
 
 def _facts(at: Situation) -> str:
     device = {"cuda": "a GPU", "cpu": "a CPU"}.get(at.device, at.device.upper())
-    time = "" if at.minutes is None else f" and {at.minutes:g} minutes"
+    time = "" if at.minutes is None else f" and {_minutes(at.minutes)}"
     return f"Chosen for {at.pictures:,} pictures of {at.width}x{at.height}, {device}{time}"
+
+
+def _minutes(count: float) -> str:
+    return "1 minute" if count == 1 else f"{count:g} minutes"
