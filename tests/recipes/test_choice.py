@@ -52,6 +52,12 @@ def test_every_choice_is_a_configuration_and_says_what_it_is(
         assert f"{minutes:g} minutes" in choice.why
 
 
+def test_one_minute_is_not_minutes() -> None:
+    why = choose(ROSES._replace(minutes=1.0)).why
+    assert "and 1 minute:" in why
+    assert why.endswith("it ends after 1 minute.")
+
+
 def test_few_pictures_on_a_cpu_get_what_won_there() -> None:
     choice = choose(ROSES)
     plain = recipes.find("tiny-cpu").values()
