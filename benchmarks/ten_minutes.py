@@ -50,12 +50,12 @@ def load_extractor(weights: Path) -> nn.Module:
 
 @torch.no_grad()
 def extract(network: nn.Module, images: np.ndarray) -> Tensor:
-    """Features (N, 1280) float64 of (N, H, W, 3) uint8."""
+    """Features (N, 1280) float64 of (N, H, W, 3 or 1) uint8; gray is shown in three channels."""
     found = []
     for start in range(0, len(images), BATCH):
         pictures = torch.from_numpy(images[start : start + BATCH]).permute(0, 3, 1, 2).float()
         large = F.interpolate(pictures, SIZE, mode="bicubic", antialias=True).clamp(0, 255)
-        found.append(network(large / 127.5 - 1))
+        found.append(network(large.expand(-1, 3, -1, -1) / 127.5 - 1))
     return torch.cat(found).double()
 
 

@@ -85,6 +85,37 @@ def test_larger_pictures_get_narrower_networks(side: int, width: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("pictures", "minutes", "device", "width"),
+    [
+        (58, 10.0, "cpu", 32),
+        (1_999, 10.0, "cpu", 32),
+        (2_000, 10.0, "cpu", 16),
+        (2_000, 30.0, "cpu", 16),
+        (50_000, 30.0, "cpu", 16),
+        (50_000, 31.0, "cpu", 32),
+        (50_000, None, "cpu", 32),
+        (50_000, 10.0, "mps", 32),
+    ],
+)
+def test_thousands_of_pictures_get_half_the_width_where_minutes_are_few(
+    pictures: int, minutes: float | None, device: str, width: int
+) -> None:
+    choice = choose(Situation(pictures, 64, 64, device, minutes))
+    assert choice.settings["generator"] == choice.settings["discriminator"] == {"width": width}
+    assert f"{width} maps" in choice.why
+    assert ("fewer than usual" in choice.why) == (width == 16)
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 64), (63, 32), (96, 16), (128, 16), (256, 8)])
+def test_small_pictures_keep_their_width_and_large_ones_are_narrow_already(
+    side: int, width: int
+) -> None:
+    choice = choose(Situation(50_000, side, 2 * side, "cpu", 10.0))
+    assert choice.settings["generator"] == {"width": width}
+    assert ("fewer than usual" in choice.why) == (side == 96)
+
+
+@pytest.mark.parametrize(
     ("side", "resolution"),
     [(None, 64), (16, 16), (28, 32), (32, 32), (47, 32), (48, 64)],
 )
