@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 import morelike
 from morelike.data import Dataset, open_source, prepare
+from morelike.features.extractor import rgb
 from morelike.runs import Run, open_run
 from morelike.sampling import stored_config
 
@@ -50,12 +51,12 @@ def load_extractor(weights: Path) -> nn.Module:
 
 @torch.no_grad()
 def extract(network: nn.Module, images: np.ndarray) -> Tensor:
-    """Features (N, 1280) float64 of (N, H, W, 3 or 1) uint8; gray is shown in three channels."""
+    """Features (N, 1280) float64 of (N, H, W, C) uint8."""
     found = []
     for start in range(0, len(images), BATCH):
-        pictures = torch.from_numpy(images[start : start + BATCH]).permute(0, 3, 1, 2).float()
+        pictures = rgb(torch.from_numpy(images[start : start + BATCH]))
         large = F.interpolate(pictures, SIZE, mode="bicubic", antialias=True).clamp(0, 255)
-        found.append(network(large.expand(-1, 3, -1, -1) / 127.5 - 1))
+        found.append(network(large / 127.5 - 1))
     return torch.cat(found).double()
 
 

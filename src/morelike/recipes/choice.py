@@ -53,9 +53,9 @@ def choose(at: Situation) -> Choice:
     settings: dict[str, Any] = {}
     said = [networks]
     if recipe == "tiny-cpu":
-        width, reason = _width(at)
+        width, fewer = _width(at)
         settings |= {"generator": {"width": width}, "discriminator": {"width": width}}
-        said.append(f"they have {width} maps at the finest resolution{reason}, and the batch is 32")
+        said.append(f"they have {width} maps at the finest resolution{fewer}, and the batch is 32")
     if recipe in AT_USUAL_SPREAD:
         weight = float(f"{r1_weight(recipe, at.spread):.2g}")
         settings["penalty"] = {"r1": weight, "r2": weight}
@@ -124,11 +124,11 @@ def _width(at: Situation) -> tuple[int, str]:
     steps are cheap, nothing was gained for sure.
     """
     usual = narrow_width(at.height, at.width)
+    many = at.pictures >= FEW and min(at.height, at.width) >= 64
     soon = at.minutes is not None and at.minutes <= SOON
-    if at.device != "cpu" or at.pictures < FEW or not soon or min(at.height, at.width) < 64:
-        return usual, ""
-    width = min(usual, WIDTH_SOON)
-    return width, ", fewer than usual as pictures are many for the time" if width < usual else ""
+    if at.device == "cpu" and many and soon and usual > WIDTH_SOON:
+        return WIDTH_SOON, ", fewer than usual as pictures are many for the time"
+    return usual, ""
 
 
 def _networks(at: Situation) -> tuple[str, str]:
